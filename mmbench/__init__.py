@@ -1,0 +1,42 @@
+"""mmbench: does this multi-modal encoder make that recommender better on this data?
+
+    raw dump → dataset → encoder → features → RecBole dataset → recommender → trial → record
+    → leaderboard
+
+prepare(source)            a dataset folder: items with picture and text, interactions, a split
+encode(dataset, encoder)   features: ids, a matrix and a mask a modality
+run(model, encoder, ...)   one trial: trained, selected on validation, ranked on test, a record
+leaderboard(results)       tables of records
+
+Nothing heavy is imported until one of these is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmbench.checkup import check
+    from mmbench.datasets.prepare import prepare
+    from mmbench.extract import encode
+    from mmbench.inventory import list_, show
+    from mmbench.leaderboard import leaderboard
+    from mmbench.trial import run
+
+__all__ = ["check", "encode", "leaderboard", "list_", "prepare", "run", "show"]
+__version__ = "0.1.0"
+
+_VERBS = {
+    "check": "mmbench.checkup",
+    "encode": "mmbench.extract",
+    "leaderboard": "mmbench.leaderboard",
+    "list_": "mmbench.inventory",
+    "prepare": "mmbench.datasets.prepare",
+    "run": "mmbench.trial",
+    "show": "mmbench.inventory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _VERBS:
+        return getattr(import_module(_VERBS[name]), name)
+    raise AttributeError(f"module 'mmbench' has no attribute '{name}'")

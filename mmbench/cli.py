@@ -1,0 +1,236 @@
+"""Verbs → functions: parsing and printing only; a verb's module is imported inside its function."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmbench import __version__
+from mmbench.errors import UsageError
+from mmbench.home import Home
+from mmbench.prepare_group import PrepareGroup
+
+if TYPE_CHECKING:
+    from mmbench.console import Bars, Lines
+    from mmbench.records import Record
+
+FAILED, WRONG_USAGE = 1, 2
+
+app = typer.Typer(
+    name="mmbench",
+    help="Does this multi-modal encoder make that recommender better on this data?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(
+    typer.Typer(
+        cls=PrepareGroup, help="Make a dataset folder from a source.", no_args_is_help=True
+    ),
+    name="prepare",
+)
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="where everything is written [./mmbench-home]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON on standard output, only")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
+RandomOption = Annotated[
+    bool, typer.Option("--random-weights", help="let a model without weights run, marked as such")
+]
+
+
+@contextmanager
+def progress() -> Iterator["Bars | Lines"]:
+    """Yield the progress that suits standard error."""
+    from mmbench.console import console
+
+    with console() as shown:
+        yield shown
+
+
+@app.command()
+def run(
+    model: Annotated[str | None, typer.Option(help="the recommender [VBPR]")] = None,
+    encoder: Annotated[str | None, typer.Option(help="the encoder [efficientnet+minilm]")] = None,
+    dataset: Annotated[str | None, typer.Option(help="the dataset [toyshop]")] = None,
+    protocol: Annotated[str | None, typer.Option(help="[the dataset's]")] = None,
+    paradigm: Annotated[str | None, typer.Option(help="[frozen]")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds [1]")] = None,
+    seed: Annotated[int | None, typer.Option(help="one seed by its number")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="a YAML of these options")] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="a RECORD.json to repeat")] = None,
+    random_weights: RandomOption = False,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    force: Annotated[bool, typer.Option("--force", help="run even if the record is there")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Encode, train, rank and record: one trial, or one a seed."""
+    from mmbench import request
+
+    asked = request.of(
+        model=model,
+        encoder=encoder,
+        dataset=dataset,
+        protocol=protocol,
+        paradigm=paradigm,
+        seeds=seeds,
+        seed=seed,
+        settings=set_ or [],
+        config=config,
+        record=from_,
+        random_weights=random_weights,
+    )
+    from mmbench.plan import done, plan
+    from mmbench.trial import execute
+
+    where = Home.find(home)
+    with progress() as shown:
+        trials = plan(**asked, device=device, home=where, progress=shown)
+        records = []
+        for planned in trials:
+            found = None if force else done(planned)
+            if found:
+                shown.say(f"already recorded, see --force: {found.path}")
+            records.append(found or execute(planned, shown))
+    _print_records(records, as_json)
+
+
+def _print_records(records: "list[Record]", as_json: bool) -> None:
+    if as_json:
+        values = [record.values for record in records]
+        print(json.dumps(values[0] if len(values) == 1 else values, indent=1, ensure_ascii=False))
+    for record in records:
+        if record.status != "ok":
+            error = record.values["error"]
+            print(f"{record.status}: {error['type']}: {error['message']}", file=sys.stderr)
+            print(f"record: {record.path}", file=sys.stderr)
+        elif not as_json:
+            test = record.values["metrics"]["test"]
+            shown = "  ".join(f"{name} {test[name]:.4f}" for name in ("recall@20", "ndcg@20"))
+            print(f"seed {record.trial['seed']}  {shown}  {record.path}")
+    if any(record.status != "ok" for record in records):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def encode(
+    encoder: Annotated[str, typer.Option(help="the encoder")],
+    dataset: Annotated[str, typer.Option(help="a prepared dataset")],
+    random_weights: RandomOption = False,
+    device: DeviceOption = "auto",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Encode a dataset's pictures and texts, and keep the features."""
+    from mmbench.datasets.dataset import Dataset
+    from mmbench.extract import extract, plan
+
+    where = Home.find(home)
+    with progress() as shown:
+        opened = Dataset.load(where, dataset)
+        where.require_writable()
+        planned = plan(opened, encoder, random_weights, device, where)
+        features = extract(planned, opened, shown)
+    if as_json:
+        print(json.dumps({"folder": str(planned.folder), **features.meta}, indent=1))
+        return
+    for name, feature in features.modalities.items():
+        print(f"{name}: {feature.matrix.shape}, {int((~feature.mask).sum())} items without")
+    print(planned.folder)
+
+
+@app.command("list")
+def list_(
+    noun: Annotated[
+        str | None, typer.Argument(help="datasets, encoders, recommenders or protocols")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what there is to choose from."""
+    from mmbench.inventory import list_ as listed
+
+    found = listed(noun, Home.find(home))
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    for kind, described in found.items():
+        print(kind)
+        width = max(map(len, described), default=0)
+        for name, description in described.items():
+            print(f"  {name:<{width}}  {description}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="a RECORD.json, or any name that `list` gives")],
+    home: HomeOption = None,
+) -> None:
+    """Show everything known of a record, dataset, encoder, recommender or protocol, as JSON."""
+    from mmbench.inventory import show as shown
+
+    print(json.dumps(shown(name, Home.find(home)), indent=1, ensure_ascii=False))
+
+
+@app.command()
+def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Say what is installed, where things are written, and what is missing."""
+    from mmbench.checkup import check as checked
+
+    found = checked(Home.find(home))
+    if as_json:
+        print(json.dumps({"facts": found.facts, "troubles": found.troubles}, indent=1))
+    else:
+        for name, value in found.facts.items():
+            print(f"{name:<16} {value}")
+        for trouble, remedy in found.troubles.items():
+            print(f"trouble: {trouble}\n    try: {remedy}")
+        print("everything needed is here" if not found.troubles else "")
+    if found.troubles:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def leaderboard(
+    results: Annotated[
+        list[Path] | None, typer.Argument(help="folders of records [the home's]")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="metrics, with commas")] = "recall@20,ndcg@20",
+    home: HomeOption = None,
+) -> None:
+    """Turn records into Markdown tables: mean ± standard deviation over the seeds."""
+    from mmbench.leaderboard import leaderboard as made
+
+    names = [name.strip() for name in metric.split(",")]
+    for table in made(results or None, metrics=names, home=Home.find(home)):
+        print(table.markdown())
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main(words: list[str] | None = None) -> Any:
+    """Run the command line; a mendable error is one line and status 2, never a traceback."""
+    try:
+        return app(args=words)
+    except UsageError as error:
+        print(f"mmbench: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except OSError as error:
+        print(f"mmbench: {error}: is the disk full, or read-only? see --home", file=sys.stderr)
+        return WRONG_USAGE
+    except KeyboardInterrupt:
+        print("mmbench: stopped; the same command goes on where it can", file=sys.stderr)
+        return FAILED

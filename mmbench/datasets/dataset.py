@@ -1,0 +1,86 @@
+"""A prepared dataset folder: its manifest, its files, its identity."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmbench.datasets.catalog import Catalog
+from mmbench.errors import UsageError, nearest
+from mmbench.fingerprint import file_sha256
+from mmbench.home import Home
+
+SCHEMA = 1
+MANIFEST = "dataset.json"
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset folder that is whole.
+
+    folder: `<home>/datasets/<name>`.
+    manifest: its dataset.json.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, home: Home, name: str) -> "Dataset":
+        """Open the dataset of that name in a home.
+
+        Raises:
+            UsageError: there is none, its manifest cannot be read or is of another schema.
+        """
+        folder = home.datasets / name
+        path = folder / MANIFEST
+        if not path.is_file():
+            found = nearest(name, prepared(home))
+            raise UsageError(f"dataset '{name}' is not prepared in {home.root}: {found}")
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot read {path}: {error}; prepare the dataset again") from error
+        if manifest.get("schema") != SCHEMA:
+            raise UsageError(
+                f"{path}: schema {manifest.get('schema')}, this mmbench reads {SCHEMA}"
+            )
+        return cls(folder, manifest)
+
+    @property
+    def name(self) -> str:
+        """The name, that of the folder."""
+        return self.folder.name
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of the content: splits, texts and pictures, not the bytes of the files."""
+        return str(self.manifest["fingerprint"])
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The items, read from items.parquet."""
+        frame = pd.read_parquet(self.folder / "items.parquet")
+        attributes = {m: tuple(names) for m, names in self.manifest["attributes"].items()}
+        return Catalog(self.folder, frame, attributes)
+
+    def damage(self) -> list[str]:
+        """Return what differs from the manifest, a line each: files gone or changed."""
+        found = []
+        for name, sha256 in self.manifest["files"].items():
+            path = self.folder / name
+            if not path.is_file():
+                found.append(f"{path}: gone")
+            elif file_sha256(path) != sha256:
+                found.append(f"{path}: changed since it was prepared")
+        return found
+
+
+def prepared(home: Home) -> list[str]:
+    """Return the names of the datasets in a home."""
+    return sorted(path.parent.name for path in home.datasets.glob(f"[!.]*/{MANIFEST}"))

@@ -1,0 +1,20 @@
+"""Encoders: what turns the pictures and texts of a catalogue into vectors."""
+
+from mmbench.registry import Registry
+
+BACKENDS = Registry(
+    "encoder backend",
+    {
+        "classic-image": "mmbench.encoders.classic:ClassicImage",
+        "classic-text": "mmbench.encoders.classic:ClassicText",
+        "cnn": "mmbench.encoders.cnn:Cnn",
+        "sentence": "mmbench.encoders.sentence:Sentence",
+        "openclip": "mmbench.encoders.openclip:OpenClip",
+        "ready": "mmbench.encoders.ready:Ready",
+        "noise": "mmbench.encoders.controls:Noise",
+        "permuted": "mmbench.encoders.controls:Permuted",
+        "zeros": "mmbench.encoders.controls:Zeros",
+        "ones": "mmbench.encoders.controls:Ones",
+        "oracle": "mmbench.encoders.controls:Oracle",
+    },
+)

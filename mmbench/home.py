@@ -1,0 +1,59 @@
+"""The one folder mmbench writes to."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmbench.errors import UsageError
+
+VARIABLE = "MMBENCH_HOME"
+DEFAULT = Path("mmbench-home")
+
+
+@dataclass(frozen=True)
+class Home:
+    """The home folder: `datasets/`, `features/`, `results/`, `models/`."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, path: str | os.PathLike[str] | None = None) -> "Home":
+        """Return the home at `path`, else at $MMBENCH_HOME, else at ./mmbench-home."""
+        return cls(Path(path or os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute())
+
+    @property
+    def datasets(self) -> Path:
+        """Prepared datasets, a folder each."""
+        return self.root / "datasets"
+
+    @property
+    def features(self) -> Path:
+        """Encoded items: a folder a dataset, and in it one an encoder."""
+        return self.root / "features"
+
+    @property
+    def results(self) -> Path:
+        """Records, by dataset, encoder and model."""
+        return self.root / "results"
+
+    @property
+    def models(self) -> Path:
+        """Weights that a person put here."""
+        return self.root / "models"
+
+    def require_writable(self) -> None:
+        """Fail before any work is done when nothing can be written here.
+
+        Raises:
+            UsageError: the home cannot be made or written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".writable-{os.getpid()}"
+            probe.write_bytes(b"mmbench")
+            probe.unlink()
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to the home {self.root} ({error.strerror}): "
+                "name another folder with --home"
+            ) from error

@@ -1,0 +1,77 @@
+"""What there is to choose from, and what one of it is: names, descriptions, defaults, ranges."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import UsageError, nearest
+from mmbench.home import Home
+from mmbench.records import read_record
+from mmbench.specs import (
+    dataset_spec,
+    encoder_yaml,
+    names,
+    protocol_spec,
+    recommender_spec,
+)
+
+NOUNS = ("datasets", "encoders", "recommenders", "protocols")
+READERS: Mapping[str, Any] = {
+    "datasets": dataset_spec,
+    "encoders": encoder_yaml,
+    "recommenders": recommender_spec,
+    "protocols": protocol_spec,
+}
+
+
+def list_(noun: str | None = None, home: Home | None = None) -> dict[str, dict[str, str]]:
+    """Return noun → name → description; the datasets prepared in the home are among them.
+
+    Raises:
+        UsageError: an unknown noun.
+    """
+    if noun is not None and noun not in NOUNS:
+        raise UsageError(f"mmbench list {noun}: {nearest(noun, NOUNS)}")
+    found = {}
+    for kind in [noun] if noun else NOUNS:
+        found[kind] = {name: READERS[kind](name).description for name in names(kind)}
+    if "datasets" in found:
+        found["datasets"] |= _prepared(home or Home.find())
+    return found
+
+
+def _prepared(home: Home) -> dict[str, str]:
+    described = {}
+    for path in sorted(home.datasets.glob("[!.]*/dataset.json")):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        counts = manifest["counts"]
+        described[path.parent.name] = (
+            f"prepared: {counts['users']} users, {counts['items']} items, "
+            f"{counts['interactions']} interactions, protocol {manifest['protocol']}"
+        )
+    return described
+
+
+def show(name: str, home: Home | None = None) -> dict[str, Any]:
+    """Return everything known of a name: a record's path, a dataset, an encoder, a recommender ...
+
+    Raises:
+        UsageError: nothing has that name.
+    """
+    path, home = Path(name), home or Home.find()
+    if path.suffix == ".json":
+        return dict(read_record(path).values)
+    manifest = home.datasets / name / "dataset.json"
+    if manifest.is_file():
+        return dict(json.loads(manifest.read_text(encoding="utf-8")))
+    for kind in NOUNS:
+        if name.partition(":")[0] in names(kind):
+            return {"kind": kind[:-1], **_described(kind, name)}
+    known = [other for kind in NOUNS for other in names(kind)]
+    raise UsageError(f"nothing is called '{name}': {nearest(name, known)}")
+
+
+def _described(kind: str, name: str) -> dict[str, Any]:
+    spec: dict[str, Any] = READERS[kind](name).model_dump(mode="json", exclude_none=True)
+    return spec

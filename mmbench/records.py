@@ -1,0 +1,82 @@
+"""What one trial produced: one JSON, and every user's metrics beside it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmbench.atomic import whole_file
+from mmbench.errors import UsageError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record: its JSON (schema 1, see DESIGN) and where it lies.
+
+    path: the JSON file; the per-user metrics stand beside it as .npz.
+    values: the keys.
+    """
+
+    path: Path
+    values: Mapping[str, Any]
+
+    @property
+    def status(self) -> str:
+        """`ok`, `failed` or `stopped`."""
+        return str(self.values["status"])
+
+    @property
+    def trial(self) -> Mapping[str, Any]:
+        """The resolved trial: dataset, encoder, model, protocol, hyperparameters, seed."""
+        trial: Mapping[str, Any] = self.values["trial"]
+        return trial
+
+    def json(self) -> str:
+        """Return the record as the text of its file."""
+        return json.dumps(self.values, indent=1, ensure_ascii=False)
+
+    def per_user(self) -> dict[str, NDArray[Any]]:
+        """Return `users` (n_users,) and "recall@20" → (n_users,) of the test part."""
+        with np.load(self.path.with_suffix(".npz"), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+
+    def write(self, per_user: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Write the metrics, then the JSON: where the JSON is, the record is whole."""
+        arrays = self.path.with_suffix(".npz")
+        if per_user is None:
+            arrays.unlink(missing_ok=True)
+        else:
+            with whole_file(arrays) as part, part.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **dict(per_user))
+        with whole_file(self.path) as part:
+            part.write_text(self.json() + "\n", encoding="utf-8")
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        UsageError: the file cannot be read, is no record, or is of another schema.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the record {path}: {error}") from error
+    if not isinstance(values, dict) or "trial" not in values:
+        raise UsageError(f"{path} is no record: it lacks the key 'trial'")
+    if values.get("schema") != SCHEMA:
+        raise UsageError(f"{path}: schema {values.get('schema')}, this mmbench reads {SCHEMA}")
+    return Record(path, values)
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """Yield the records below a folder, in the order of their paths."""
+    for path in sorted(folder.rglob("*.json")):
+        if not path.name.startswith("."):
+            yield read_record(path)

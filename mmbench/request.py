@@ -1,0 +1,57 @@
+"""What a person asks of `run`, from flags, a YAML or a record, as the arguments of a plan."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmbench.errors import UsageError
+from mmbench.records import read_record
+from mmbench.specs import RunSpec, Trial, parse
+from mmbench.yamls import parse_yaml, read_yaml
+
+
+def of(
+    *,
+    settings: Sequence[str],
+    config: Path | None,
+    record: Path | None,
+    seeds: int | None,
+    seed: int | None,
+    random_weights: bool,
+    **flags: str | None,
+) -> dict[str, Any]:
+    """Return the keyword arguments of `mmbench.plan.plan`.
+
+    Flags win over the YAML `config`; `record` stands alone, for it fixes everything.
+
+    Raises:
+        UsageError: a record together with other wishes, `--set` without a value, an unknown key.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if record is not None:
+        if given or settings or config or seeds or seed is not None:
+            raise UsageError("--from repeats a record as it is: leave out the other options")
+        return _of_record(record)
+    wished = parse(RunSpec, read_yaml(config), str(config)) if config else RunSpec()
+    chosen = {**wished.model_dump(exclude_none=True), **given}
+    chosen["hyperparameters"] = {**wished.hyperparameters, **dict(map(_setting, settings))}
+    if seed is not None and seeds is not None:
+        raise UsageError("--seed names one, --seeds counts them: leave one of them out")
+    chosen["seeds"] = [seed] if seed is not None else seeds or wished.seeds or 1
+    return {**chosen, "random_weights": random_weights}
+
+
+def _of_record(path: Path) -> dict[str, Any]:
+    trial = parse(Trial, dict(read_record(path).trial), str(path)).model_dump()
+    trial["seeds"] = [trial.pop("seed")]
+    return trial
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"--set {text}: write --set KEY=VALUE")
+    parsed = parse_yaml(value, f"--set {key}")
+    if isinstance(parsed, (dict, list)):
+        raise UsageError(f"--set {text}: one value, please")
+    return key, parsed

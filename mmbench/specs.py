@@ -1,0 +1,216 @@
+"""What a person may write in YAML, as frozen models: an unknown key is an error, never ignored."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mmbench.errors import UsageError, nearest
+from mmbench.yamls import read_yaml
+
+CONFIGS = Path(__file__).parent / "configs"
+Scalar = bool | int | float | str | None
+METRICS = ("recall", "precision", "ndcg", "map", "mrr", "hit")
+ANY = "any"  # stands for "the modalities of the base encoder or of the file"
+
+
+class Spec(BaseModel):
+    """A frozen value object; extra keys are forbidden, and 3 is no string."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DatasetSpec(Spec):
+    """A named dataset: the source that makes it, and that source's options."""
+
+    description: str
+    source: str
+    ready: bool = False  # the source needs no download and no options: `run` may prepare it
+    options: dict[str, Any] = {}
+
+
+class EncoderSpec(Spec):
+    """A named encoder: a backend, with its options, per modality."""
+
+    description: str
+    name: str
+    argument: str | None = None  # the option that the part after the colon of NAME:ARGUMENT sets
+    of: str | None = None  # the encoder whose rows a control takes
+    control: bool = False
+    modalities: dict[str, dict[str, Scalar]]
+
+
+class Split(Spec):
+    """The rule that cuts the interactions into train, validation and test."""
+
+    rule: Literal["random", "global-time", "leave-one-out"]
+    ratios: tuple[float, float, float] | None = None
+    seed: int | None = None
+
+
+class Protocol(Spec):
+    """How a trial is split, masked, ranked, selected and repeated."""
+
+    description: str
+    name: str
+    split: Split
+    mask: dict[Literal["valid", "test"], tuple[Literal["train", "valid"], ...]]
+    metrics: tuple[Literal["recall", "precision", "ndcg", "map", "mrr", "hit"], ...]
+    cutoffs: tuple[int, ...]
+    select: str
+    seeds: tuple[int, ...]
+    search_trials: int = Field(ge=1)
+    missing: Literal["mask"]
+
+    @model_validator(mode="after")
+    def _select_is_measured(self) -> "Protocol":
+        measured = [f"{metric}@{k}" for metric in self.metrics for k in self.cutoffs]
+        if self.select not in measured:
+            raise ValueError(
+                f"select '{self.select}' is not measured: {nearest(self.select, measured)}"
+            )
+        return self
+
+
+class Parameter(Spec):
+    """What values a hyper-parameter may take, and where a search looks."""
+
+    type: Literal["int", "float", "bool", "str"]
+    min: float | None = None
+    above: float | None = None  # exclusive lower bound
+    max: float | None = None
+    choices: tuple[Scalar, ...] | None = None
+    null: bool = False
+    search: dict[Literal["choice", "uniform", "log_uniform"], tuple[Scalar, ...]] | None = None
+
+
+class RecommenderSpec(Spec):
+    """A recommender: whether it reads item features, is trained, and its hyper-parameters."""
+
+    description: str
+    name: str
+    content: bool
+    trained: bool = True
+    parameters: dict[str, Parameter] = {}
+
+
+class RunSpec(Spec):
+    """A YAML for `mmbench run --config`: what the flags say, in a file."""
+
+    dataset: str | None = None
+    encoder: str | None = None
+    model: str | None = None
+    paradigm: Literal["frozen"] | None = None
+    protocol: str | None = None
+    seeds: int | None = Field(default=None, ge=1)
+    hyperparameters: dict[str, Scalar] = {}
+
+
+class Trial(Spec):
+    """One point of the study: everything that fixes its numbers, with nothing left to default."""
+
+    dataset: str
+    encoder: str
+    paradigm: Literal["frozen"]
+    model: str
+    protocol: str
+    hyperparameters: dict[str, Scalar]
+    seed: int
+    random_weights: bool = False
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def parse(spec: type[S], values: dict[str, Any], where: str) -> S:
+    """Return the spec that a mapping describes.
+
+    Raises:
+        UsageError: an unknown key (with the nearest one), a missing key, or a wrong value.
+    """
+    try:
+        # Strict JSON mode takes lists for tuples, which strict Python mode refuses.
+        return spec.model_validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        if first["type"] == "extra_forbidden":
+            known = nearest(str(first["loc"][-1]), _fields_at(spec, first["loc"]))
+            raise UsageError(f"{where}: unknown key '{key}': {known}") from error
+        raise UsageError(f"{where}: {key}: {first['msg']}") from error
+
+
+def _fields_at(spec: type[Spec], loc: tuple[int | str, ...]) -> list[str]:
+    return list(spec.model_fields) if len(loc) == 1 else []
+
+
+def names(noun: str) -> list[str]:
+    """Return the names that have a YAML: noun is datasets, encoders, recommenders or protocols."""
+    return sorted(path.stem for path in (CONFIGS / noun).glob("*.yaml"))
+
+
+def _named(spec: type[S], noun: str, name: str) -> S:
+    if name not in names(noun):
+        raise UsageError(f"unknown {noun[:-1]} '{name}': {nearest(name, names(noun))}")
+    path = CONFIGS / noun / f"{name}.yaml"
+    values = read_yaml(path)
+    if "name" in spec.model_fields:
+        values["name"] = name
+    return parse(spec, values, str(path))
+
+
+def dataset_spec(name: str) -> DatasetSpec:
+    """Return the named dataset's YAML; UsageError names the nearest one."""
+    return _named(DatasetSpec, "datasets", name)
+
+
+def protocol_spec(name: str) -> Protocol:
+    """Return the named protocol; UsageError names the nearest one."""
+    return _named(Protocol, "protocols", name)
+
+
+def recommender_spec(name: str) -> RecommenderSpec:
+    """Return the named recommender; UsageError names the nearest one."""
+    return _named(RecommenderSpec, "recommenders", name)
+
+
+def training_parameters() -> dict[str, Parameter]:
+    """Return the hyper-parameters that every trained recommender takes."""
+    path = CONFIGS / "training.yaml"
+    return {
+        key: parse(Parameter, value, f"{path}: {key}") for key, value in read_yaml(path).items()
+    }
+
+
+def encoder_yaml(head: str) -> EncoderSpec:
+    """Return the YAML of an encoder by the part of its name before the colon, as it stands."""
+    return _named(EncoderSpec, "encoders", head.partition(":")[0])
+
+
+def encoder_spec(name: str) -> EncoderSpec:
+    """Return the encoder called NAME or NAME:ARGUMENT.
+
+    Raises:
+        UsageError: unknown name, or an argument missing or given where none is taken.
+    """
+    head, colon, argument = name.partition(":")
+    spec = encoder_yaml(head)
+    if colon and spec.argument is None:
+        raise UsageError(f"encoder '{head}' takes nothing after a colon: write --encoder {head}")
+    if colon and not argument:
+        raise UsageError(
+            f"encoder '{name}' lacks its {spec.argument}: write {head}:{spec.argument}"
+        )
+    if not colon:
+        if spec.argument and spec.argument != "of":
+            raise UsageError(
+                f"encoder '{head}' needs its {spec.argument}: write {head}:{spec.argument}"
+            )
+        return spec
+    if spec.argument == "of":
+        return spec.model_copy(update={"name": name, "of": argument})
+    modalities = {
+        m: {**options, str(spec.argument): argument} for m, options in spec.modalities.items()
+    }
+    return spec.model_copy(update={"name": name, "modalities": modalities})

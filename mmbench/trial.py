@@ -1,0 +1,210 @@
+"""One trial: fitted on validation, scored on test once, recorded whatever happens.
+
+The only door to recbole_ext (`plan` reads its defaults).
+"""
+
+import traceback
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from mmbench import extract
+from mmbench.costs import Meter
+from mmbench.errors import UsageError
+from mmbench.features import FeatureSet
+from mmbench.plan import Planned, command, done, plan
+from mmbench.progress import Progress, Silent
+from mmbench.records import SCHEMA, Record
+from mmbench.specs import recommender_spec
+from mmbench.versions import commit, versions
+from recbole_ext import run as recbole
+from recbole_ext.config import Config
+from recbole_ext.dataset import MultimodalDataset
+from recbole_ext.trainer import Epoch
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained recommender that has not seen the test part."""
+
+    planned: Planned
+    recbole: recbole.Fit
+    features: FeatureSet
+    seconds: float
+
+
+def fit(planned: Planned, progress: Progress) -> Fit:
+    """Encode and train; validation chooses the epoch, the test part is not looked at."""
+    features = extract.extract(planned.features, planned.dataset, progress)
+    start = perf_counter()
+    config = _config(planned)
+    data = MultimodalDataset(config)
+    for name, feature in features.modalities.items():
+        data.add_features(name, features.ids, feature.matrix, feature.mask)
+    epochs = int(planned.trial.hyperparameters.get("epochs") or 1)
+    task = f"train {planned.trial.model} seed {planned.trial.seed}"
+
+    def show(epoch: Epoch) -> None:
+        score = "" if epoch.score is None else f" {planned.protocol.select} {epoch.score:.4f}"
+        progress.advance(task, epoch.number, epochs, f"loss {epoch.loss:.4f}{score}")
+
+    trained = recbole.fit(config, data, show)
+    progress.advance(task, epochs, epochs, f"best epoch {trained.trained.best}")
+    return Fit(planned, trained, features, perf_counter() - start)
+
+
+def _config(planned: Planned) -> Config:
+    protocol = planned.protocol
+    settings = {
+        **planned.trial.hyperparameters,
+        "seed": planned.trial.seed,
+        "device": planned.device,
+        "data_path": str(planned.dataset.folder.parent),
+        "benchmark_filename": ["train", "valid", "test"],
+        "metrics": list(protocol.metrics),
+        "topk": list(protocol.cutoffs),
+        "valid_metric": protocol.select,
+        "mask": {part: list(hidden) for part, hidden in protocol.mask.items()},
+    }
+    return Config(planned.trial.model, planned.dataset.name, config_dict=settings)
+
+
+def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Rank the test part, once; return the keys of the record and the per-user metrics."""
+    start = perf_counter()
+    ranking = recbole.evaluate(fitted.recbole, "test")
+    rank = perf_counter() - start
+    trained, model = fitted.recbole.trained, fitted.recbole.model
+    counts = [parameter.numel() for parameter in model.parameters()]
+    learnt = [p.numel() for p in model.parameters() if p.requires_grad]
+    spec = recommender_spec(fitted.planned.trial.model)
+    cuda = fitted.planned.device != "cpu"
+    values = _values(fitted.planned, "ok", started) | {
+        "metrics": {"valid": trained.valid.mean(), "test": ranking.mean()},
+        "epochs": {
+            "run": len(trained.curve) if spec.trained else 0,
+            "best": trained.best if spec.trained else 0,
+            "curve": [[e.number, e.loss, e.score] for e in trained.curve],
+        },
+        "seconds": {
+            "encode": fitted.features.meta["seconds"],
+            "train": fitted.seconds,
+            "rank": rank,
+        },
+        "parameters": {
+            "all": sum(counts) if spec.trained else 0,
+            "trainable": sum(learnt) if spec.trained else 0,
+        },
+        "memory": {
+            "host_peak_mb": meter.host_peak_mb(),
+            "gpu_peak_mb": torch.cuda.max_memory_allocated() / 2**20 if cuda else None,
+        },
+        "energy_wh": meter.energy_wh(),
+    }
+    values["encoder"] |= {"dimensions": fitted.features.dimensions}
+    return values, {"users": ranking.users, **ranking.values}
+
+
+def execute(planned: Planned, progress: Progress | None = None) -> Record:
+    """Run one planned trial and write its record, whatever happens.
+
+    A failure becomes a record with status `failed` and its traceback, an interruption one with
+    status `stopped`, which is raised again once it is written.
+    """
+    progress = progress or Silent()
+    started, meter = datetime.now(timezone.utc), Meter()
+    try:
+        values, per_user = score(fit(planned, progress), meter, started)
+    except UsageError:
+        raise
+    except KeyboardInterrupt as stop:
+        Record(planned.path, _broken(planned, "stopped", started, stop)).write()
+        raise
+    except Exception as error:
+        failed = Record(planned.path, _broken(planned, "failed", started, error))
+        failed.write()
+        return failed
+    record = Record(planned.path, values)
+    record.write(per_user)
+    return record
+
+
+def _broken(
+    planned: Planned, status: str, started: datetime, error: BaseException
+) -> dict[str, Any]:
+    told = {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    empty = dict.fromkeys(
+        ("metrics", "epochs", "seconds", "parameters", "memory", "energy_wh"), None
+    )
+    return _values(planned, status, started) | {"error": told} | empty
+
+
+def _values(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
+    said = {m: dict(member.identity()) for m, member in planned.features.members.items()}
+    return {
+        "schema": SCHEMA,
+        "status": status,
+        "error": None,
+        "trial": planned.trial.model_dump(mode="json"),
+        "fingerprints": {
+            "trial": planned.identity,
+            "dataset": planned.dataset.fingerprint,
+            "features": planned.features.fingerprint,
+        },
+        "encoder": {
+            "name": planned.trial.encoder,
+            "control": planned.features.spec.control,
+            "of": planned.features.spec.of,
+            "revision": {m: identity.get("revision") for m, identity in said.items()},
+            "weights": extract.weights(planned.features),
+            "sha256": {m: identity.get("sha256") for m, identity in said.items()},
+            "modalities": list(said),
+            "dimensions": None,
+        },
+        "versions": versions(),
+        "device": _device_name(planned.device),
+        "commit": commit(),
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": command(planned.trial),
+    }
+
+
+def _device_name(device: str) -> str:
+    return "cpu" if device == "cpu" else f"{device} {torch.cuda.get_device_name(device)}"
+
+
+def run(
+    model: str | None = None,
+    encoder: str | None = None,
+    dataset: str | None = None,
+    *,
+    seed: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Record:
+    """Run one trial and return its record; a record that is already there is read.
+
+    Args:
+        model, encoder, dataset: what to run; see `mmbench.plan.plan` for what stands in for None.
+        seed: the protocol's first where it is left out.
+        force: run even if the record is there.
+        progress: told about long work.
+        choices: further keyword arguments of `mmbench.plan.plan`.
+
+    Raises:
+        UsageError: anything a person can mend; nothing was trained then.
+    """
+    named = {"model": model, "encoder": encoder, "dataset": dataset}
+    chosen: dict[str, Any] = {n: value for n, value in named.items() if value is not None}
+    seeds = 1 if seed is None else [seed]
+    planned = plan(**chosen, seeds=seeds, progress=progress, **choices)[0]
+    return (None if force else done(planned)) or execute(planned, progress)

@@ -1,0 +1,24 @@
+"""RecBole 1.2.1 on today's stack, with item features as first-class input.
+
+Usable without mmbench. What is changed, and why:
+
+=================  ================================================================================
+module             RecBole's behaviour → ours
+=================  ================================================================================
+aliases            NumPy and SciPy names that RecBole uses and newer releases removed are restored,
+                   only where missing.
+config             reads ``sys.argv`` → does not; ``eval()`` on every string → literals only;
+                   writes ``CUDA_VISIBLE_DEVICES`` → leaves the environment alone; finds our models
+                   and their defaults by name.
+dataset            features pass through text files or ``.item`` columns → buffers aligned by item
+                   id; the item id "NA" becomes padding → stays an id; downloads on its own, stuck
+                   in a barrier → says what is missing.
+sampler            a Python loop over sets → vectorised, exact rejection of training positives.
+trainer            opens ``saved/`` and ``log_tensorboard/`` → writes nothing; early stopping on
+                   rounded scores → full precision; Pop counts negatives → positives only.
+evaluator          averages rounded to four digits, one user a batch → per-user values in blocks,
+                   stated tie rule, test masked as the protocol says.
+run                ``quick_start`` (needs Ray 2.6) → ``fit`` sees train and validation, ``evaluate``
+                   is the only door to the test part.
+=================  ================================================================================
+"""

@@ -1,0 +1,143 @@
+"""RecBole's Dataset with item features: one matrix and one mask a modality, aligned by item id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from recbole_ext.config import Config
+
+from recbole.data.dataset import Dataset  # isort: skip - needs the aliases of recbole_ext.config
+from recbole.utils import FeatureSource, FeatureType  # isort: skip
+
+
+@dataclass(frozen=True)
+class ItemFeatures:
+    """One modality of all items, in the order of RecBole's internal ids.
+
+    matrix: (n_items, dim) float32; row 0 (padding) and the rows of items without it are zero.
+    mask: (n_items,) bool, true where the item has the modality.
+    """
+
+    matrix: Tensor
+    mask: Tensor
+
+
+class MultimodalDataset(Dataset):  # type: ignore[misc]  # RecBole carries no types
+    """A RecBole dataset that carries item features beside the interactions.
+
+    Args:
+        config: a `recbole_ext.config.Config`.
+
+    Raises:
+        FileNotFoundError: no dataset folder below `data_path`; nothing is downloaded.
+
+    `features` maps a modality to its `ItemFeatures`; `build()` hands it to every part.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.features: dict[str, ItemFeatures] = {}
+        self.parts: list[Any] | None = None
+        super().__init__(config)
+
+    def build(self) -> list[Any]:
+        """Return the train, validation and test parts; RecBole's own can be called only once."""
+        if self.parts is None:
+            self.parts = super().build()
+        return self.parts
+
+    def add_features(
+        self, modality: str, item_ids: Sequence[str], matrix: Any, mask: Any = None
+    ) -> None:
+        """Give the items a modality.
+
+        Args:
+            modality: its name, `image` for instance.
+            item_ids: (n,) the item of each row, as written in the interactions.
+            matrix: (n, dim) numbers.
+            mask: (n,) true where the row is real; all rows where it is left out.
+
+        Items of the dataset that `item_ids` lacks are masked; rows of other items are left out,
+        so they never become candidates.
+
+        Raises:
+            ValueError: an id stands twice, shapes disagree, a number is not finite, or no id is
+                an item of this dataset.
+        """
+        real = np.ones(len(item_ids), bool) if mask is None else np.asarray(mask, bool)
+        rows = np.asarray(matrix)
+        _check(modality, item_ids, rows, real)
+        place = {str(item): row for row, item in enumerate(item_ids)}
+        tokens = self.field2id_token[self.iid_field][1:]  # without the padding item
+        source = np.array([place.get(str(token), -1) for token in tokens])  # (n_items - 1,)
+        if not (source >= 0).any():
+            raise ValueError(f"{modality}: no item of its {len(item_ids)} is in this dataset")
+        kept = (source >= 0) & real[source]
+        aligned = np.zeros((self.item_num, rows.shape[1]), np.float32)  # (n_items, dim)
+        aligned[1:][kept] = rows[source[kept]]
+        if not np.isfinite(aligned).all():
+            raise ValueError(f"{modality}: the matrix holds numbers that are not finite")
+        full_mask = torch.from_numpy(np.concatenate([[False], kept]))  # (n_items,)
+        self.features[modality] = ItemFeatures(torch.from_numpy(aligned), full_mask)
+
+    def _download(self) -> NoReturn:
+        raise FileNotFoundError(f"no dataset folder at {Path(self.dataset_path).absolute()}")
+
+    def _load_slowly(self, filepath: str, source: Any) -> pd.DataFrame | None:
+        frame: pd.DataFrame | None = super()._load_feat(filepath, source)
+        return frame
+
+    def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
+        """Read interactions by the fast parser, which leaves the id "NA" an id."""
+        if source != FeatureSource.INTERACTION:
+            return self._load_slowly(filepath, source)
+        wanted, _ = self._get_load_and_unload_col(source)
+        with open(filepath, encoding=self.config["encoding"]) as file:
+            header = file.readline().rstrip("\r\n").split(self.config["field_separator"])
+        types = dict(field.rsplit(":", 1) for field in header)
+        if any(kind.endswith("seq") for kind in types.values()):
+            return self._load_slowly(filepath, source)
+        kept = [name for name in types if wanted is None or name in wanted]
+        for name in kept:
+            self.field2source[name] = source
+            self.field2type[name] = FeatureType(types[name])
+            self.field2seqlen[name] = 1
+            if types[name] == "float":
+                self.field2bucketnum[name] = 2
+        return _read_atomic(filepath, self.config, list(types), kept, types)
+
+
+def _read_atomic(
+    path: str, config: Config, columns: list[str], kept: list[str], types: dict[str, str]
+) -> pd.DataFrame:
+    tokens = [name for name in kept if types[name] == "token"]
+    frame: pd.DataFrame = pd.read_csv(
+        path,
+        sep=config["field_separator"],
+        encoding=config["encoding"],
+        names=columns,
+        usecols=kept,
+        header=0,
+        dtype={name: str if name in tokens else np.float64 for name in kept},
+        keep_default_na=False,
+        na_values={name: [""] for name in kept},
+        quoting=3,  # a quotation mark is a part of an id like any other
+    )
+    return frame[kept]
+
+
+def _check(modality: str, item_ids: Sequence[str], matrix: Any, mask: Any) -> None:
+    if matrix.ndim != 2:
+        raise ValueError(f"{modality}: expected (n_items, dim), got the shape {matrix.shape}")
+    if not len(item_ids) == len(matrix) == len(mask):
+        raise ValueError(
+            f"{modality}: {len(item_ids)} item ids, {len(matrix)} rows, {len(mask)} mask values"
+        )
+    ids, counts = np.unique(np.asarray(item_ids, str), return_counts=True)
+    if len(ids) < len(item_ids):
+        raise ValueError(f"{modality}: the item id '{ids[counts > 1][0]}' stands twice")

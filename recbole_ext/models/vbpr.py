@@ -1,0 +1,106 @@
+"""VBPR: matrix factorisation plus a linear projection of item features.
+
+R. He and J. McAuley, "VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback",
+AAAI 2016. Symbols and equation numbers are the paper's; the paper has one modality (visual), here
+any number of them share the user's theta_u, each with its own E and beta'. Their sum is equation 4
+on the concatenated features.
+"""
+
+from typing import Any
+
+import torch
+from recbole.model.abstract_recommender import GeneralRecommender
+from recbole.model.loss import BPRLoss
+from recbole.utils import InputType
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+
+class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no types
+    """Visual Bayesian Personalized Ranking over any number of modalities.
+
+    Args:
+        config: `embedding_size` (K), `feature_size` (D), `reg_weight` (lambda), `feature_norm`,
+            `trainable_features`.
+        dataset: a `MultimodalDataset`; without features this is BPR-MF with item biases.
+
+    An item without a modality gets nothing from it: its f_i is zero there.
+    """
+
+    input_type = InputType.PAIRWISE
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        latent, visual = config["embedding_size"], config["feature_size"]
+        self.reg_weight = config["reg_weight"]
+        self.modalities = tuple(dataset.features)
+        for name in self.modalities:
+            matrix = dataset.features[name].matrix
+            f = normalize(matrix) if config["feature_norm"] == "l2" else matrix
+            if config["trainable_features"]:
+                self.register_parameter(f"f_{name}", nn.Parameter(f))
+            else:
+                self.register_buffer(f"f_{name}", f, persistent=False)
+        dims = {name: dataset.features[name].matrix.shape[1] for name in self.modalities}
+        self.gamma_u = nn.Embedding(self.n_users, latent)
+        self.gamma_i = nn.Embedding(self.n_items, latent)
+        self.beta_i = nn.Embedding(self.n_items, 1)
+        self.theta_u = nn.Embedding(self.n_users, visual) if dims else None
+        self.E = _linears(dims, visual)
+        self.beta_prime = _linears(dims, 1)
+        self.bpr = BPRLoss()
+        self.apply(_initialise)
+
+    def users(self, user: Tensor) -> Tensor:
+        """Return the vectors of users, (n, K + D + 1)."""
+        parts = [self.gamma_u(user), torch.ones_like(user, dtype=torch.float32)[:, None]]
+        if self.theta_u is not None:
+            parts.append(self.theta_u(user))
+        return torch.cat(parts, dim=1)
+
+    def items(self, item: Tensor) -> Tensor:
+        """Return the vectors of items, (n, K + D + 1); user · item is equation 4."""
+        bias = self.beta_i(item)  # (n, 1)
+        content = []
+        for name in self.modalities:
+            f = getattr(self, f"f_{name}")[item]  # (n, dim)
+            content.append(self.E[name](f))  # (n, D)
+            bias = bias + self.beta_prime[name](f)
+        parts = [self.gamma_i(item), bias]
+        if content:
+            parts.append(torch.stack(content).sum(0))
+        return torch.cat(parts, dim=1)
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Return BPR's loss (section "Model Learning") with its regulariser on the touched rows."""
+        u, i = interaction[self.USER_ID], interaction[self.ITEM_ID]
+        j = interaction[self.NEG_ITEM_ID]
+        user, positive, negative = self.users(u), self.items(i), self.items(j)
+        loss = self.bpr((user * positive).sum(1), (user * negative).sum(1))
+        touched = [self.gamma_u(u), self.gamma_i(i), self.gamma_i(j)]
+        touched += [self.beta_i(i), self.beta_i(j)]
+        if self.theta_u is not None:
+            touched.append(self.theta_u(u))
+        squares = torch.stack([rows.square().sum() for rows in touched]).sum() / len(u)
+        result: Tensor = loss + self.reg_weight * squares
+        return result
+
+    def predict(self, interaction: Any) -> Tensor:
+        """Return the scores of user-item pairs, (n,)."""
+        pairs = self.users(interaction[self.USER_ID]) * self.items(interaction[self.ITEM_ID])
+        return pairs.sum(1)
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """Return the scores of all items, (n_users * n_items,)."""
+        every = torch.arange(self.n_items, device=self.beta_i.weight.device)
+        scores = self.users(interaction[self.USER_ID]) @ self.items(every).T  # (n_users, n_items)
+        return scores.view(-1)
+
+
+def _linears(dims: dict[str, int], out: int) -> nn.ModuleDict:
+    return nn.ModuleDict({name: nn.Linear(dim, out, bias=False) for name, dim in dims.items()})
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Embedding, nn.Linear)):
+        nn.init.xavier_uniform_(module.weight)
