@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+SHOWN = 12  # names in a message when none is close
+
 
 class UsageError(ValueError):
     """Bad input. The message names the thing, why it is refused and what to type instead.
@@ -22,4 +24,5 @@ def nearest(name: str, names: Iterable[str]) -> str:
     close = get_close_matches(name.casefold(), folded, n=2, cutoff=0.5)
     if close:
         return "the nearest is " + " or ".join(folded[match] for match in close)
-    return "known: " + ", ".join(known) if known else "there is none yet"
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return "known: " + ", ".join(known[:SHOWN]) + more if known else "there is none yet"

@@ -244,6 +244,6 @@ def _meta(plan: Plan, dataset: Dataset, seconds: float, unreadable: list[str]) -
 
 def weights(plan: Plan) -> str:
     """Return what the vectors rest on: random if any part does, else pretrained, else none."""
-    kinds = {str(member.identity()["weights"]) for member in plan.members.values()}
+    kinds = {str(said["weights"]) for said in plan.identity["encoder"].values()}
     kinds |= {weights(plan.base)} if plan.base else set()
     return next((kind for kind in ("random", "finetuned", "pretrained") if kind in kinds), "none")

@@ -6,7 +6,14 @@ from typing import Any
 
 from mmbench.errors import UsageError
 from mmbench.records import read_record
-from mmbench.specs import RunSpec, Trial, parse
+from mmbench.specs import (
+    RunSpec,
+    Trial,
+    encoder_spec,
+    parse,
+    protocol_spec,
+    recommender_spec,
+)
 from mmbench.yamls import parse_yaml, read_yaml
 
 
@@ -37,8 +44,19 @@ def of(
     chosen["hyperparameters"] = {**wished.hyperparameters, **dict(map(_setting, settings))}
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one, --seeds counts them: leave one of them out")
+    _check_names(chosen)
     chosen["seeds"] = [seed] if seed is not None else seeds or wished.seeds or 1
     return {**chosen, "random_weights": random_weights}
+
+
+def _check_names(chosen: dict[str, Any]) -> None:
+    """Refuse a wrong name at once, before anything heavy is imported."""
+    if "model" in chosen:
+        recommender_spec(chosen["model"])
+    if "encoder" in chosen:
+        encoder_spec(chosen["encoder"])
+    if "protocol" in chosen:
+        protocol_spec(chosen["protocol"])
 
 
 def _of_record(path: Path) -> dict[str, Any]:

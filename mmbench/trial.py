@@ -147,7 +147,7 @@ def _broken(
 
 
 def _values(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
-    said = {m: dict(member.identity()) for m, member in planned.features.members.items()}
+    said = planned.features.identity["encoder"]
     return {
         "schema": SCHEMA,
         "status": status,
@@ -164,7 +164,9 @@ def _values(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
             "of": planned.features.spec.of,
             "revision": {m: identity.get("revision") for m, identity in said.items()},
             "weights": extract.weights(planned.features),
-            "sha256": {m: identity.get("sha256") for m, identity in said.items()},
+            "sha256": {
+                m: identity.get("sha256", identity.get("files")) for m, identity in said.items()
+            },
             "modalities": list(said),
             "dimensions": None,
         },

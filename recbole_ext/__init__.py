@@ -9,13 +9,14 @@ aliases            NumPy and SciPy names that RecBole uses and newer releases re
                    only where missing.
 config             reads ``sys.argv`` → does not; ``eval()`` on every string → literals only;
                    writes ``CUDA_VISIBLE_DEVICES`` → leaves the environment alone; finds our models
-                   and their defaults by name.
+                   and their defaults by name; undoes the anomaly detection of RecBole's SINE.
 dataset            features pass through text files or ``.item`` columns → buffers aligned by item
                    id; the item id "NA" becomes padding → stays an id; downloads on its own, stuck
                    in a barrier → says what is missing.
 sampler            a Python loop over sets → vectorised, exact rejection of training positives.
 trainer            opens ``saved/`` and ``log_tensorboard/`` → writes nothing; early stopping on
-                   rounded scores → full precision; Pop counts negatives → positives only.
+                   rounded scores → full precision; Pop counts negatives, and an item repeated in a
+                   batch once → every positive, once.
 evaluator          averages rounded to four digits, one user a batch → per-user values in blocks,
                    stated tie rule, test masked as the protocol says.
 run                ``quick_start`` (needs Ray 2.6) → ``fit`` sees train and validation, ``evaluate``

@@ -67,7 +67,15 @@ class Config(RecBoleConfig):  # type: ignore[misc]  # RecBole carries no types
         name = model if model is not None else self.external_config_dict.get("model")
         if isinstance(name, str) and name in TABLE:
             model = resolve(name)
-        found: tuple[str, type, str] = super()._get_model_and_dataset(model, dataset)
+        debugging = torch.is_anomaly_enabled()
+        try:
+            found: tuple[str, type, str] = super()._get_model_and_dataset(model, dataset)
+        except ModuleNotFoundError as error:  # RecBole's last guess is a package of its own
+            known = ", ".join(sorted(TABLE))
+            raise ValueError(f"no recommender is called '{name}'; ours: {known}") from error
+        finally:
+            # Looking a name up may import RecBole's SINE, which slows all of autograd for good.
+            torch.autograd.set_detect_anomaly(debugging)
         return found
 
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:

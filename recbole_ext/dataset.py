@@ -85,6 +85,21 @@ class MultimodalDataset(Dataset):  # type: ignore[misc]  # RecBole carries no ty
         full_mask = torch.from_numpy(np.concatenate([[False], kept]))  # (n_items,)
         self.features[modality] = ItemFeatures(torch.from_numpy(aligned), full_mask)
 
+    def _fill_nan(self) -> None:
+        """Fill missing numbers by their mean; RecBole's own does nothing from pandas 3 on."""
+        for name in self.feat_name_list:
+            feat = getattr(self, name)
+            for field in feat:
+                kind = self.field2type[field]
+                if kind == FeatureType.TOKEN:
+                    feat[field] = feat[field].fillna(0)
+                elif kind == FeatureType.FLOAT:
+                    feat[field] = feat[field].fillna(feat[field].mean())
+                else:
+                    empty = np.array([], np.int64 if kind == FeatureType.TOKEN_SEQ else np.float64)
+                    cells = [empty if isinstance(cell, float) else cell for cell in feat[field]]
+                    feat[field] = pd.Series(cells, index=feat.index, dtype=object)
+
     def _download(self) -> NoReturn:
         raise FileNotFoundError(f"no dataset folder at {Path(self.dataset_path).absolute()}")
 

@@ -28,7 +28,7 @@ class Pairs:
     @classmethod
     def of(cls, user: Tensor, item: Tensor, n_items: int) -> "Pairs":
         """Sort the interactions and leave out repetitions."""
-        keys = torch.unique(user.long() * n_items + item)
+        keys = torch.unique(user.long() * n_items + item.long())
         return cls(keys // n_items, keys % n_items)
 
     def among(self, users: Tensor) -> tuple[Tensor, Tensor]:

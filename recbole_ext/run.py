@@ -1,5 +1,6 @@
 """Two doors: `fit` sees training and validation, `evaluate` alone sees the test part."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,7 +46,9 @@ def fit(
         raise ValueError(f"{config['model']} is no general recommender: it cannot be trained here")
     init_seed(config["seed"], reproducibility=True)
     parts = dict(zip(PARTS, dataset.build(), strict=True))
-    model = config.model_class(config, parts["train"]).to(config["device"])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"recbole\.")  # of names it should not use
+        model = config.model_class(config, parts["train"]).to(config["device"])
     user, item = _pairs(parts["train"])
     validation = _evaluator(config, parts, "valid")
     trainer = Trainer(config, model, user, item, validation, on_epoch or _silent)

@@ -145,19 +145,35 @@ class Trainer:
 
     def _batches(self, number: int) -> Iterator[Interaction]:
         # A generator of its own per seed and epoch: an epoch can be repeated without the others.
+        if self.sampler is None:
+            yield from self._batches_of_distinct_items()
+            return
         generator = torch.Generator(self.user.device)
         generator.manual_seed(self.config["seed"] * 1_000_003 + number)
         order = torch.randperm(len(self.user), generator=generator, device=self.user.device)
         user, item = self.user[order], self.item[order]
-        negative = self.sampler.sample(user, generator) if self.sampler else None
+        negative = self.sampler.sample(user, generator)
         for start in range(0, len(user), self.config["train_batch_size"]):
             rows = slice(start, start + self.config["train_batch_size"])
-            yield self._batch(user[rows], item[rows], None if negative is None else negative[rows])
+            yield self._batch(user[rows], item[rows], negative[rows])
 
-    def _batch(self, user: Tensor, item: Tensor, negative: Tensor | None) -> Interaction:
+    def _batches_of_distinct_items(self) -> Iterator[Interaction]:
+        """Yield the positives once; RecBole's Pop counts an item repeated in a batch only once."""
+        order = self.item.argsort(stable=True)
+        counts = torch.bincount(self.item)
+        first = (counts.cumsum(0) - counts)[self.item[order]]
+        occurrence = torch.arange(len(order), device=order.device) - first  # (n,) from 0
+        order = order[occurrence.argsort(stable=True)]
+        for rows in torch.split(order, torch.bincount(occurrence).tolist()):
+            yield Interaction(
+                {
+                    self.config["USER_ID_FIELD"]: self.user[rows],
+                    self.config["ITEM_ID_FIELD"]: self.item[rows],
+                }
+            )
+
+    def _batch(self, user: Tensor, item: Tensor, negative: Tensor) -> Interaction:
         users, items = self.config["USER_ID_FIELD"], self.config["ITEM_ID_FIELD"]
-        if negative is None:
-            return Interaction({users: user, items: item})
         if self.config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE:
             negatives = self.config["NEG_PREFIX"] + items
             return Interaction({users: user, items: item, negatives: negative})

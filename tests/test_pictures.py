@@ -167,14 +167,16 @@ def test_a_transparent_palette_colour_is_white(tmp_path):
 def test_of_an_animation_the_first_frame_is_read(tmp_path, name):
     frames = [_flat("RGB", (0, 0, 255)), _flat("RGB", RED)]
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
-    assert Image.open(tmp_path / name).n_frames == 2
+    with Image.open(tmp_path / name) as film:
+        assert film.n_frames == 2
     assert read_picture(tmp_path / name).getpixel((4, 3)) == (0, 0, 255)
 
 
 def test_an_mpo_of_a_camera_is_read(tmp_path):
     path = tmp_path / "camera.jpg"
     _noise().save(path, "MPO", save_all=True, append_images=[_noise()])
-    assert Image.open(path).format == "MPO"
+    with Image.open(path) as picture:
+        assert picture.format == "MPO"
     assert read_picture(path).size == (64, 48)
 
 
@@ -183,13 +185,22 @@ def test_avif_is_read(tmp_path):
     assert read_picture(_write(tmp_path / "new.avif", _noise())).size == (64, 48)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_of_exif_is_applied_once(tmp_path, orientation):
-    inverse = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)
-    methods = [None, 0, 3, 1, 5, 4, 6, 2]  # Image.Transpose that undoes orientation 1 to 8
+@pytest.mark.parametrize(
+    ("orientation", "laid"),  # how a camera that wrote this orientation lays the scene down
+    [
+        (2, Image.Transpose.FLIP_LEFT_RIGHT),
+        (3, Image.Transpose.ROTATE_180),
+        (4, Image.Transpose.FLIP_TOP_BOTTOM),
+        (5, Image.Transpose.TRANSPOSE),
+        (6, Image.Transpose.ROTATE_90),
+        (7, Image.Transpose.TRANSVERSE),
+        (8, Image.Transpose.ROTATE_270),
+    ],
+)
+def test_the_orientation_of_exif_is_applied_once(tmp_path, orientation, laid):
     scene = Image.new("RGB", (8, 6), "white")
     scene.putpixel((1, 0), RED)
-    lying = scene if inverse == 1 else scene.transpose(Image.Transpose(methods[inverse - 1]))
+    lying = scene.transpose(laid)
     exif = Image.Exif()
     exif[0x0112] = orientation
     lying.save(tmp_path / "photo.png", exif=exif)

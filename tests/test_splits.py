@@ -78,6 +78,12 @@ def test_random_holds_out_of_each_user_the_ratios_share(ratios):
         assert counts["train"][user] >= 1
 
 
+def test_a_share_that_is_whole_is_not_cut_by_a_rounding_error():
+    frame = _frame(" ".join(f"a{item}@0" for item in range(100)))
+    parts = split(frame, Split(rule="random", ratios=(0.42, 0.29, 0.29), seed=1))  # 28.999999999…
+    assert [len(getattr(parts, part)) for part in PARTS] == [42, 29, 29]
+
+
 @pytest.mark.parametrize("ratios", [(0.01, 0.98, 0.01), (0.01, 0.01, 0.98), (0.3, 0.35, 0.35)])
 def test_random_leaves_every_user_something_to_train_on(ratios):
     frame = _random_frame(2)
@@ -128,7 +134,9 @@ def test_global_time_by_hand():
 def test_global_time_parts_share_no_second(seed):
     frame = _random_frame(seed)
     parts = split(frame, RULES["global-time"])
-    ends = [(getattr(parts, p)["timestamp"].min(), getattr(parts, p)["timestamp"].max()) for p in PARTS]
+    ends = [
+        (getattr(parts, p)["timestamp"].min(), getattr(parts, p)["timestamp"].max()) for p in PARTS
+    ]
     assert ends[0][1] < ends[1][0] <= ends[1][1] < ends[2][0]
     assert len(parts.train) >= int(0.8 * len(frame))
     last = frame["timestamp"] == parts.train["timestamp"].max()
@@ -184,7 +192,11 @@ def _tampered(parts: Parts, part: str, row: pd.DataFrame) -> Parts:
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_an_interaction_in_two_parts_is_a_leak(rule):
     parts = split(_random_frame(3), rule)
-    for part, row in (("train", parts.test[:1]), ("valid", parts.test[:1]), ("test", parts.train[:1])):
+    for part, row in (
+        ("train", parts.test[:1]),
+        ("valid", parts.test[:1]),
+        ("test", parts.train[:1]),
+    ):
         with pytest.raises(RuntimeError, match="stand in the split twice"):
             check_leakage(_tampered(parts, part, row), rule)
 
@@ -198,6 +210,13 @@ def test_training_on_the_future_is_a_leak(name, part, late):
     with pytest.raises(RuntimeError, match="leak"):
         check_leakage(_tampered(parts, part, row), RULES[name])
     check_leakage(_tampered(parts, part, row), RULES["random"])
+
+
+def test_a_second_in_two_parts_is_a_leak():
+    parts = split(_random_frame(3), RULES["global-time"])
+    row = parts.valid[:1].assign(item_id="new", timestamp=parts.train["timestamp"].max())
+    with pytest.raises(RuntimeError, match="begins before an earlier one ends"):
+        check_leakage(_tampered(parts, "valid", row), RULES["global-time"])
 
 
 def test_the_protocols_mask_what_a_user_already_has():

@@ -1,6 +1,8 @@
 """Tables as people have them: nothing is lost, and what is wrong is named with its line."""
 
+import csv
 import gzip
+import io
 import json
 import math
 from datetime import date
@@ -73,6 +75,21 @@ def test_lines_are_counted_through_quotes_and_blank_lines(tmp_path):
         assert read_table(path).index.tolist() == [3, 7, 8]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_csv_writes_is_read_back_with_its_lines(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    letters = [*'ab ,"\t;é🎈\0\x0b\u2028', "\n", "\r\n", ""]
+    rows = [["".join(random.choice(letters, 6)) for _ in range(3)] for _ in range(30)]
+    buffer, lines = io.StringIO(newline=""), []
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    for row in [["a", "b", "c"], *rows]:
+        lines.append(buffer.getvalue().count("\n") + 1)
+        writer.writerow(row)
+    frame = read_table(_file(tmp_path, "t.csv", buffer.getvalue()))
+    assert frame.to_numpy().tolist() == rows
+    assert frame.index.tolist() == lines[1:]
+
+
 def test_where_lines_cannot_be_told_rows_are_counted(tmp_path):
     frame = read_table(_file(tmp_path, "t.csv", 'id,t\n1,5" disc\n2,x\n3,3" disc\n'))
     assert (frame.index.name, frame.index.tolist()) == ("row", [1, 2, 3])
@@ -88,11 +105,11 @@ def test_atomic_files_of_recbole_lose_the_types_of_their_header(tmp_path):
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.ndjson", "t.jsonl.gz"])
 def test_json_lines_keep_their_types(tmp_path, name):
     big = 2**60 + 1
-    rows = [{"id": big, "t": "007 🎈\0\u2028"}, {"t": None, "tags": ["a", "b"]}, {"id": "x"}]
+    rows = [{"id": big, "t": "007 🎈\0\u2028"}, {"t": None, "tags": ["a", "b"]}, {"id": 7}]
     text = "\n\n".join(json.dumps(row) for row in rows) + "\r\n"
     data = text.encode()
     frame = read_table(_file(tmp_path, name, gzip.compress(data) if "gz" in name else data))
-    assert frame["id"].tolist()[::2] == [big, "x"]
+    assert frame["id"].tolist()[::2] == [big, 7]
     assert math.isnan(frame["id"].iloc[1])
     assert frame["t"].iloc[0] == "007 🎈\0\u2028"
     assert frame["tags"].iloc[1] == ["a", "b"]

@@ -14,7 +14,19 @@ from mmbench.errors import UsageError
 from mmbench.progress import Progress
 from mmbench.specs import Spec
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".avif",
+)
 
 
 class FolderOptions(Spec):
@@ -126,5 +138,12 @@ def _pictures(
         names = column(table, options.image_col, Path(options.items), "--image-col")
         pairs = zip(items["item_id"], map(_clean, names), strict=True)
         return {item: folder / name for item, name in pairs if name}
-    stems = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES}
-    return {item: stems[item] for item in items["item_id"] if item in stems}
+    sold = set(items["item_id"])
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and path.stem in sold:
+            if path.stem in found:
+                two = f"{found[path.stem].name} and {path.name}"
+                raise UsageError(f"--images {folder}: {two} are both item {path.stem}: keep one")
+            found[path.stem] = path
+    return found

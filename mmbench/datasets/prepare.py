@@ -177,6 +177,7 @@ def _counts(parts: Parts, items: pd.DataFrame) -> dict[str, Any]:
         "items": n_items,
         "interactions": len(whole),
         **sizes,
+        "items_only_in_valid_or_test": parts.cold_items,
         "sparsity": 1 - len(whole) / (users * n_items),
         "items_without_image": int(items["image"].isna().sum()),
         "items_without_text": int((items["title"].isna() & items["text"].isna()).sum()),

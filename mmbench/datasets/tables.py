@@ -181,10 +181,9 @@ def _read_delimited(text: str, path: Path, extension: str) -> pd.DataFrame:
 
 
 def _header(text: str, path: Path, delimiter: str) -> list[str]:
-    # Python 3.10's csv refuses NUL, which says nothing about where the fields end.
-    lines = (line.replace("\0", "") for line in io.StringIO(text, newline=""))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        fields = next((row for row in csv.reader(lines, delimiter=delimiter) if row), None)
+        fields = next((row for row in rows if row), None)
     except csv.Error as error:
         raise UsageError(f"{path} does not begin with a line of column names ({error})") from error
     if fields is None:

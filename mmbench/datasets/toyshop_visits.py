@@ -1,8 +1,8 @@
 """Who comes to the toyshop, what they take home, and when: in whole numbers only.
 
-A user belongs to a circle and shares most of its tastes, so that ids alone tell something. An
-item is as likely as its popularity times the user's favour for each of its attributes, so that
-what can be seen and what can be read each tell more.
+A user likes some values of each attribute, and takes an item the likelier the more of them it
+has and the more popular it is. So what can be seen and what can be read each tell something that
+the other does not.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 FEWEST, MOST = 8, 20  # items a user takes
-CIRCLES = 12
 FAVOURITES = 2  # values of an attribute that a user likes
 HOUR, DAY = 3600, 86400  # seconds
 OPENING = 1_640_995_200  # 2022-01-01, Unix seconds
@@ -22,12 +21,12 @@ ARRIVALS, LONGEST_GAP = 550 * DAY, 28 * DAY
 
 # How many times as likely a favourite value makes an item.
 FAVOUR: Mapping[str, int] = {
-    "kind": 8,
-    "colour": 8,
-    "pattern": 4,
-    "shape": 3,
-    "brand": 8,
-    "material": 8,
+    "kind": 6,
+    "colour": 6,
+    "pattern": 5,
+    "shape": 4,
+    "brand": 6,
+    "material": 6,
     "style": 6,
 }
 
@@ -55,8 +54,7 @@ def draw_visits(
         stream: what all is drawn from.
     """
     popularity = _popularity(len(codes["kind"]), stream)
-    circles = stream.randint(0, CIRCLES, users, dtype=np.int64)
-    tastes = {name: _tastes(sizes[name], times, circles, stream) for name, times in FAVOUR.items()}
+    tastes = {name: _tastes(users, sizes[name], times, stream) for name, times in FAVOUR.items()}
     taken = []
     for user in range(users):
         weights = popularity.copy()
@@ -73,19 +71,12 @@ def _popularity(items: int, stream: np.random.RandomState) -> Integers:
     return 1000 * items // (items // 4 + rank)  # the first sells five times as often as the last
 
 
-def _tastes(size: int, times: int, circles: Integers, stream: np.random.RandomState) -> Integers:
+def _tastes(users: int, size: int, times: int, stream: np.random.RandomState) -> Integers:
     """Return how much each user favours each value of an attribute, (n_users, size)."""
-    shared = _favourites(CIRCLES, size, stream)[circles]
-    own = _favourites(len(circles), size, stream)
-    shares = stream.randint(0, 4, len(circles), dtype=np.int64) > 0
-    tastes = np.ones((len(circles), size), np.int64)
-    np.put_along_axis(tastes, np.where(shares[:, None], shared, own), times, axis=1)
+    favourites = [stream.permutation(size)[:FAVOURITES] for _ in range(users)]
+    tastes = np.ones((users, size), np.int64)
+    np.put_along_axis(tastes, np.array(favourites, np.int64), times, axis=1)
     return tastes
-
-
-def _favourites(groups: int, size: int, stream: np.random.RandomState) -> Integers:
-    rows = [stream.permutation(size)[:FAVOURITES] for _ in range(groups)]
-    return np.array(rows, np.int64)  # (groups, FAVOURITES)
 
 
 def _take(weights: Integers, count: int, stream: np.random.RandomState) -> Integers:

@@ -144,7 +144,7 @@ class Control(ABC):
         """Return JSON that changes whenever the rows would; holds the key `weights`."""
 
     @classmethod
-    def modalities(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+    def modalities(cls, options: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG003
         """Return the modalities it makes where its YAML says `any` and there is no base encoder.
 
         Raises:

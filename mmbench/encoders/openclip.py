@@ -23,16 +23,10 @@ from mmbench.encoders.torchvision_guard import import_torchvision_safely
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import file_sha256
 
-import_torchvision_safely()
+import_torchvision_safely()  # before the first import of open_clip
 
-try:
-    import open_clip
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-except ImportError as missing:
-    raise UsageError(
-        f"the encoder backend 'openclip' needs package {missing.name}: "
-        "pip install 'mmbench[openclip]'"
-    ) from missing
+import open_clip  # noqa: E402
+from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
 
 SUFFIXES = (".safetensors", ".pt", ".bin")
 PIXELS = ("mean", "std", "interpolation", "resize_mode")

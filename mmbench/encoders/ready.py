@@ -52,6 +52,11 @@ class Ready(Control):
         if modality not in known:
             raise UsageError(f"{self.path} holds no '{modality}': {nearest(modality, known)}")
 
+    @classmethod
+    def modalities(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the modalities at the path that its options name; UsageError as `modalities`."""
+        return modalities(Path(str(options["path"])))
+
     def identity(self) -> Mapping[str, Any]:
         """Return the sha256 of each file that the rows come from."""
         files = _opened(self.path).files(self.modality)
@@ -181,7 +186,7 @@ def _opened(path: Path) -> _Source:
     if not path.exists():
         raise UsageError(f"there is nothing at {path}: name a folder or .npz of features")
     if path.suffix != ".npz":
-        raise UsageError(f"{path} is neither a folder nor a .npz: see file:PATH in the manual")
+        raise UsageError(f"{path} is neither a folder nor a .npz: name one of them after file:")
     return _Archive(path)
 
 
@@ -227,6 +232,6 @@ def _require_finite(matrix: Matrix, ids: Sequence[str], where: str) -> None:
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if bad.size:
         raise UsageError(
-            f"{where}: the row of item '{ids[bad[0]]}' holds NaN or infinity (so do "
-            f"{bad.size - 1} more): mask the items that have no features"
+            f"{where} holds NaN or infinity in {bad.size} rows, first for item '{ids[bad[0]]}': "
+            "mask the items that have no features"
         )

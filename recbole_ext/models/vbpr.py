@@ -13,7 +13,7 @@ from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.model.loss import BPRLoss
 from recbole.utils import InputType
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding, normalize
 
 
 class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no types
@@ -52,14 +52,14 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         self.apply(_initialise)
 
     def users(self, user: Tensor) -> Tensor:
-        """Return the vectors of users, (n, K + D + 1)."""
+        """Return the vectors of users, (n, K + 1 + D)."""
         parts = [self.gamma_u(user), torch.ones_like(user, dtype=torch.float32)[:, None]]
         if self.theta_u is not None:
             parts.append(self.theta_u(user))
         return torch.cat(parts, dim=1)
 
     def items(self, item: Tensor) -> Tensor:
-        """Return the vectors of items, (n, K + D + 1); user · item is equation 4."""
+        """Return the vectors of items, (n, K + 1 + D); user · item is equation 4."""
         bias = self.beta_i(item)  # (n, 1)
         content = []
         for name in self.modalities:
@@ -73,15 +73,14 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
 
     def calculate_loss(self, interaction: Any) -> Tensor:
         """Return BPR's loss (section "Model Learning") with its regulariser on the touched rows."""
-        u, i = interaction[self.USER_ID], interaction[self.ITEM_ID]
-        j = interaction[self.NEG_ITEM_ID]
-        user, positive, negative = self.users(u), self.items(i), self.items(j)
+        user = self.users(interaction[self.USER_ID])  # (n, K + 1 + D)
+        pair = torch.cat([interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]])
+        seen, place = torch.unique(pair, return_inverse=True)  # each item is projected once
+        positive, negative = embedding(place, self.items(seen)).chunk(2)  # (n, K + 1 + D)
         loss = self.bpr((user * positive).sum(1), (user * negative).sum(1))
-        touched = [self.gamma_u(u), self.gamma_i(i), self.gamma_i(j)]
-        touched += [self.beta_i(i), self.beta_i(j)]
-        if self.theta_u is not None:
-            touched.append(self.theta_u(u))
-        squares = torch.stack([rows.square().sum() for rows in touched]).sum() / len(u)
+        k = self.gamma_u.embedding_dim
+        rows = [user[:, :k], user[:, k + 1 :], positive[:, :k], negative[:, :k], self.beta_i(pair)]
+        squares = torch.stack([part.square().sum() for part in rows]).sum() / len(user)
         result: Tensor = loss + self.reg_weight * squares
         return result
 

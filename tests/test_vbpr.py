@@ -1,0 +1,107 @@
+"""VBPR against the paper's equations, and what its features may and may not do."""
+
+import numpy as np
+import pytest
+import torch
+from recbole.data.interaction import Interaction
+
+from recbole_ext.models import VBPR
+from recbole_ext.run import fit
+
+
+def build(make, features=("image", "text"), **settings):
+    config, dataset = make("VBPR", features, **settings)
+    torch.manual_seed(0)
+    return VBPR(config, dataset.build()[0]), dataset
+
+
+def weights(model):
+    state = model.state_dict().items()
+    return {name: value.detach().numpy().astype(np.float64) for name, value in state}
+
+
+def equation_4(w, f, user, item):
+    """beta_i + gamma_u·gamma_i + theta_u·(E f_i) + beta'·f_i on the concatenated features."""
+    e = np.concatenate([w[f"E.{m}.weight"] for m in f], axis=1)  # (D, dims)
+    beta_prime = np.concatenate([w[f"beta_prime.{m}.weight"] for m in f], axis=1)[0]
+    whole = np.concatenate(list(f.values()), axis=1)[item]
+    theta = w["theta_u.weight"][user]
+    gamma = w["gamma_u.weight"][user] @ w["gamma_i.weight"][item]
+    return w["beta_i.weight"][item, 0] + gamma + theta @ (e @ whole) + beta_prime @ whole
+
+
+def normalised(dataset):
+    unit = {}
+    for name, features in dataset.features.items():
+        rows = features.matrix.numpy().astype(np.float64)
+        unit[name] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def test_scores_are_equation_4(make):
+    model, dataset = build(make)
+    w, f = weights(model), normalised(dataset)
+    scores = model.full_sort_predict(Interaction({"user_id": torch.arange(model.n_users)}))
+    items = range(model.n_items)
+    expected = [[equation_4(w, f, u, i) for i in items] for u in range(model.n_users)]
+    assert np.allclose(scores.detach().numpy().reshape(model.n_users, -1), expected, atol=1e-5)
+
+
+def test_the_loss_is_the_papers(make):
+    model, dataset = build(make, reg_weight=0.3)
+    w, f = weights(model), normalised(dataset)
+    users, positive, negative = [1, 2, 2], [3, 4, 5], [6, 7, 8]
+    margin = np.array(
+        [
+            equation_4(w, f, u, i) - equation_4(w, f, u, j)
+            for u, i, j in zip(users, positive, negative, strict=True)
+        ]
+    )
+    touched = [w["gamma_u.weight"][users], w["theta_u.weight"][users]]
+    for name in ("gamma_i.weight", "beta_i.weight"):
+        touched += [w[name][positive], w[name][negative]]
+    squares = sum((rows**2).sum() for rows in touched) / 3
+    expected = -np.log(1 / (1 + np.exp(-margin))).mean() + 0.3 * squares
+    batch = {"user_id": users, "item_id": positive, "neg_item_id": negative}
+    loss = model.calculate_loss(Interaction({k: torch.tensor(v) for k, v in batch.items()}))
+    assert loss.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_frozen_features_do_not_change(make):
+    config, dataset = make("VBPR", epochs=3)
+    before = {m: features.matrix.clone() for m, features in dataset.features.items()}
+    model = fit(config, dataset).model
+    for name, matrix in before.items():
+        assert torch.equal(dataset.features[name].matrix, matrix)
+        unit = torch.nn.functional.normalize(matrix)
+        assert torch.equal(getattr(model, f"f_{name}"), unit)
+    assert not any(name.startswith("f_") for name, _ in model.named_parameters())
+
+
+def test_features_train_when_asked(make):
+    config, dataset = make("VBPR", epochs=3, trainable_features=True)
+    model = fit(config, dataset).model
+    unit = torch.nn.functional.normalize(dataset.features["image"].matrix)
+    assert not torch.allclose(model.f_image.detach(), unit)
+
+
+def test_an_item_without_a_modality_gets_nothing_from_it(make):
+    model, dataset = build(make, features=("image",))
+    missing = (~dataset.features["image"].mask).nonzero().squeeze(1)[1:]  # without the padding
+    assert len(missing)
+    vectors = model.items(missing)
+    assert torch.equal(vectors[:, -64:], torch.zeros(len(missing), 64))
+
+
+@pytest.mark.parametrize("features", [(), ("text",), ("image", "text", "audio")])
+def test_any_number_of_modalities(make, features):
+    fitted = fit(*make("VBPR", features, epochs=2))
+    assert fitted.model.modalities == features
+
+
+def test_features_move_the_scores(make):
+    model, _ = build(make)
+    users = Interaction({"user_id": torch.arange(1, 5)})
+    before = model.full_sort_predict(users)
+    model.f_image = model.f_image.flip(0)
+    assert not torch.allclose(before, model.full_sort_predict(users))
