@@ -4,19 +4,28 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, ENOSPC, EROFS
 from pathlib import Path
+
+from mmbench.errors import UsageError
+
+_NO_ROOM = (EDQUOT, EFBIG, ENOSPC, EROFS)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; what is written there becomes `path` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Yield a temporary path; what is written there becomes `path` when the block succeeds.
+
+    UsageError where the disk is full or read-only.
+    """
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -24,19 +33,35 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block succeeds.
 
     A folder that stood at `path` is replaced only then; on any error it is left as it was.
+    UsageError where the disk is full or read-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    try:
-        yield part
-        if path.exists():
-            old = path.with_name(f".{path.name}.{os.getpid()}.old")
-            path.rename(old)
-            part.rename(path)
-            shutil.rmtree(old)
-        else:
-            part.rename(path)
-    finally:
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            yield part
+            if path.exists():
+                old = path.with_name(f".{path.name}.{os.getpid()}.old")
+                path.rename(old)
+                part.rename(path)
+                shutil.rmtree(old)
+            else:
+                part.rename(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # NumPy counts the bytes it could not write instead of giving the system's number.
+        if error.errno not in _NO_ROOM and not str(error).endswith("written"):
+            raise
+        reason = os.strerror(error.errno) if error.errno else error
+        raise UsageError(
+            f"cannot write {path} ({reason}): make room, or name another folder with --home"
+        ) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from mmbench.datasets.dataset import Dataset, prepared
+from mmbench.errors import UsageError
 from mmbench.home import Home
 from mmbench.versions import commit, versions
 
@@ -46,9 +47,16 @@ def check(home: Home | None = None) -> Checkup:
     if _has("recbole"):
         troubles |= _recbole()
     for name in prepared(home):
-        for line in Dataset.load(home, name).damage():
+        for line in _damage(home, name):
             troubles[line] = "prepare the dataset again with --force"
     return Checkup(facts, troubles)
+
+
+def _damage(home: Home, name: str) -> list[str]:
+    try:
+        return Dataset.load(home, name).damage()
+    except UsageError as error:
+        return [str(error)]
 
 
 def _has(module: str) -> bool:

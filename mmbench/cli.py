@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mmbench.records import Record
 
 FAILED, WRONG_USAGE = 1, 2
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+LAST_SEED = 2**32 - 1
+# Of Click, which newer versions of Typer carry within themselves.
+Misuse = cast(type[Exception], typer.BadParameter.__base__)
 
 app = typer.Typer(
     name="mmbench",
@@ -61,7 +65,9 @@ def run(
     protocol: Annotated[str | None, typer.Option(help="[the dataset's]")] = None,
     paradigm: Annotated[str | None, typer.Option(help="[frozen]")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds [1]")] = None,
-    seed: Annotated[int | None, typer.Option(help="one seed by its number")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LAST_SEED, help="one seed by its number")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter")
     ] = None,
@@ -221,16 +227,31 @@ def version() -> None:
     print(__version__)
 
 
-def main(words: list[str] | None = None) -> Any:
+def main(words: list[str] | None = None) -> int:
     """Run the command line; a mendable error is one line and status 2, never a traceback."""
     try:
-        return app(args=words)
+        code: int | None = app(args=words, standalone_mode=False)
     except UsageError as error:
-        print(f"mmbench: {error}", file=sys.stderr)
-        return WRONG_USAGE
+        return _refuse(str(error))
+    except Misuse as error:
+        return _refuse(_misuse(error))
     except OSError as error:
-        print(f"mmbench: {error}: is the disk full, or read-only? see --home", file=sys.stderr)
-        return WRONG_USAGE
-    except KeyboardInterrupt:
+        return _refuse(f"{error}: is the disk full, or read-only? see --home")
+    if code == INTERRUPTED:
         print("mmbench: stopped; the same command goes on where it can", file=sys.stderr)
         return FAILED
+    return code or 0
+
+
+def _misuse(error: Any) -> str:
+    """Return Typer's complaint with the way to the help; nothing where it showed the help."""
+    told = str(error.format_message()).rstrip(".")
+    verb = error.ctx.command_path if error.ctx else "mmbench"
+    return told and f"{told}: see `{verb} --help`"
+
+
+def _refuse(message: str) -> int:
+    line = " ".join(message.splitlines())  # a name given by a person may hold line breaks
+    if line:
+        print(f"mmbench: {line}", file=sys.stderr)
+    return WRONG_USAGE

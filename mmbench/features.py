@@ -78,8 +78,11 @@ class FeatureSet:
 
 
 def _read(folder: Path, name: str, n_items: int) -> Feature:
-    matrix = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    mask = np.load(folder / f"{name}.mask.npy", allow_pickle=False)
+    try:
+        matrix = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        mask = np.load(folder / f"{name}.mask.npy", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder}/{name}.npy: {error}: delete the folder") from error
     if matrix.ndim != 2 or len(matrix) != n_items or mask.shape != (n_items,):
         raise UsageError(
             f"{folder}/{name}.npy: {matrix.shape} for {n_items} items: delete the folder"

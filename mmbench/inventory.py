@@ -1,10 +1,10 @@
 """What there is to choose from, and what one of it is: names, descriptions, defaults, ranges."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmbench.datasets.manifest import MANIFEST, read_manifest
 from mmbench.errors import UsageError, nearest
 from mmbench.home import Home
 from mmbench.records import read_record
@@ -43,8 +43,8 @@ def list_(noun: str | None = None, home: Home | None = None) -> dict[str, dict[s
 
 def _prepared(home: Home) -> dict[str, str]:
     described = {}
-    for path in sorted(home.datasets.glob("[!.]*/dataset.json")):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(home.datasets.glob(f"[!.]*/{MANIFEST}")):
+        manifest = read_manifest(path.parent)
         counts = manifest["counts"]
         described[path.parent.name] = (
             f"prepared: {counts['users']} users, {counts['items']} items, "
@@ -62,9 +62,9 @@ def show(name: str, home: Home | None = None) -> dict[str, Any]:
     path, home = Path(name), home or Home.find()
     if path.suffix == ".json":
         return dict(read_record(path).values)
-    manifest = home.datasets / name / "dataset.json"
-    if manifest.is_file():
-        return dict(json.loads(manifest.read_text(encoding="utf-8")))
+    folder = home.datasets / name
+    if (folder / MANIFEST).is_file():
+        return read_manifest(folder)
     for kind in NOUNS:
         if name.partition(":")[0] in names(kind):
             return {"kind": kind[:-1], **_described(kind, name)}

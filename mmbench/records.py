@@ -47,15 +47,18 @@ class Record:
             return {name: file[name] for name in file.files}
 
     def write(self, per_user: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Write the metrics, then the JSON: where the JSON is, the record is whole."""
+        """Write the JSON and the metrics; where the JSON is, the record is whole.
+
+        UsageError where the disk is full or read-only; what stood there before then stays.
+        """
         arrays = self.path.with_suffix(".npz")
-        if per_user is None:
-            arrays.unlink(missing_ok=True)
-        else:
+        with whole_file(self.path) as json_part:
+            json_part.write_text(self.json() + "\n", encoding="utf-8")
+            if per_user is None:
+                arrays.unlink(missing_ok=True)
+                return
             with whole_file(arrays) as part, part.open("wb") as file:
                 np.savez_compressed(file, allow_pickle=False, **dict(per_user))
-        with whole_file(self.path) as part:
-            part.write_text(self.json() + "\n", encoding="utf-8")
 
 
 def read_record(path: Path) -> Record:
@@ -66,12 +69,15 @@ def read_record(path: Path) -> Record:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read the record {path}: {error}") from error
-    if not isinstance(values, dict) or "trial" not in values:
+    if not isinstance(values, dict) or not isinstance(values.get("trial"), dict):
         raise UsageError(f"{path} is no record: it lacks the key 'trial'")
     if values.get("schema") != SCHEMA:
         raise UsageError(f"{path}: schema {values.get('schema')}, this mmbench reads {SCHEMA}")
+    for key in ("status", "fingerprints", "encoder", "metrics"):
+        if key not in values:
+            raise UsageError(f"{path} is no whole record: it lacks the key '{key}'")
     return Record(path, values)
 
 

@@ -36,7 +36,7 @@ def of(
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if record is not None:
-        if given or settings or config or seeds or seed is not None:
+        if given or settings or config or seeds or seed is not None or random_weights:
             raise UsageError("--from repeats a record as it is: leave out the other options")
         return _of_record(record)
     wished = parse(RunSpec, read_yaml(config), str(config)) if config else RunSpec()

@@ -134,11 +134,12 @@ def parse(spec: type[S], values: dict[str, Any], where: str) -> S:
         return spec.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = nearest(str(first["loc"][-1]), _fields_at(spec, first["loc"]))
             raise UsageError(f"{where}: unknown key '{key}': {known}") from error
-        raise UsageError(f"{where}: {key}: {first['msg']}") from error
+        told = first["msg"].removeprefix("Value error, ")
+        raise UsageError(": ".join(part for part in (where, key, told) if part)) from error
 
 
 def _fields_at(spec: type[Spec], loc: tuple[int | str, ...]) -> list[str]:

@@ -45,6 +45,8 @@ def parse_yaml(text: str, where: str) -> Any:
         line = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
         raise UsageError(f"{where}{line}: not plain YAML ({problem})") from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: not plain YAML (nested too deeply)") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

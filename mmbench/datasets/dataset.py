@@ -1,6 +1,5 @@
 """A prepared dataset folder: its manifest, its files, its identity."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from mmbench.datasets.catalog import Catalog
+from mmbench.datasets.manifest import MANIFEST, read_manifest
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import file_sha256
 from mmbench.home import Home
 
-SCHEMA = 1
-MANIFEST = "dataset.json"
 PARTS = ("train", "valid", "test")
 
 
@@ -38,19 +37,10 @@ class Dataset:
             UsageError: there is none, its manifest cannot be read or is of another schema.
         """
         folder = home.datasets / name
-        path = folder / MANIFEST
-        if not path.is_file():
+        if not (folder / MANIFEST).is_file():
             found = nearest(name, prepared(home))
             raise UsageError(f"dataset '{name}' is not prepared in {home.root}: {found}")
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"cannot read {path}: {error}; prepare the dataset again") from error
-        if manifest.get("schema") != SCHEMA:
-            raise UsageError(
-                f"{path}: schema {manifest.get('schema')}, this mmbench reads {SCHEMA}"
-            )
-        return cls(folder, manifest)
+        return cls(folder, read_manifest(folder))
 
     @property
     def name(self) -> str:
@@ -64,8 +54,15 @@ class Dataset:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The items, read from items.parquet."""
-        frame = pd.read_parquet(self.folder / "items.parquet")
+        """The items, read from items.parquet; UsageError where that is gone or damaged."""
+        path = self.folder / "items.parquet"
+        try:
+            frame = pd.read_parquet(path)
+        except (OSError, pa.ArrowException) as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(
+                f"cannot read {path} ({reason}): prepare the dataset again with --force"
+            ) from error
         attributes = {m: tuple(names) for m, names in self.manifest["attributes"].items()}
         return Catalog(self.folder, frame, attributes)
 

@@ -14,8 +14,9 @@ import pandas as pd
 
 from mmbench.atomic import whole_folder
 from mmbench.datasets import SOURCES
-from mmbench.datasets.dataset import MANIFEST, PARTS, SCHEMA, Dataset
+from mmbench.datasets.dataset import PARTS, Dataset
 from mmbench.datasets.interactions import k_core
+from mmbench.datasets.manifest import MANIFEST, SCHEMA
 from mmbench.datasets.pictures import check_picture
 from mmbench.datasets.raw import RawDataset
 from mmbench.datasets.splits import Parts, check_leakage, split
@@ -63,9 +64,11 @@ def prepare(
     home, progress = home or Home.find(), progress or Silent()
     spec = dataset_spec(source)
     values = {**spec.options, **{key: value for key, value in options.items() if value is not None}}
-    name = name or values.pop("name", source)
+    name = source if name is None else name
     core, rule = int(values.pop("k_core", 0)), protocol or str(values.pop("protocol", "random"))
     values.pop("protocol", None)
+    if core < 0:
+        raise UsageError(f"--k-core {core}: give a number of interactions, or 0 for none")
     _check_name(name, home, force)
     maker = SOURCES.resolve(spec.source)()
     chosen = parse(maker.Options, values, f"prepare {source}")

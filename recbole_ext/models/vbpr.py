@@ -35,8 +35,7 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         self.reg_weight = config["reg_weight"]
         self.modalities = tuple(dataset.features)
         for name in self.modalities:
-            matrix = dataset.features[name].matrix
-            f = normalize(matrix) if config["feature_norm"] == "l2" else matrix
+            f = prepared(dataset.features[name], config["feature_norm"])
             if config["trainable_features"]:
                 self.register_parameter(f"f_{name}", nn.Parameter(f))
             else:
@@ -94,6 +93,20 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         every = torch.arange(self.n_items, device=self.beta_i.weight.device)
         scores = self.users(interaction[self.USER_ID]) @ self.items(every).T  # (n_users, n_items)
         return scores.view(-1)
+
+
+def prepared(features: Any, norm: str) -> Tensor:
+    """Return a modality's matrix as a model uses it, (n_items, dim); masked rows stay zero.
+
+    Args:
+        features: an `ItemFeatures`.
+        norm: none, l2 (rows of length one) or centred (the mean of the real rows taken away
+            first: without it the vectors of most networks share one large direction).
+    """
+    matrix, real = features.matrix, features.mask[:, None]
+    if norm == "centred" and real.any():
+        matrix = (matrix - matrix[features.mask].mean(0)) * real
+    return matrix if norm == "none" else normalize(matrix)
 
 
 def _linears(dims: dict[str, int], out: int) -> nn.ModuleDict:

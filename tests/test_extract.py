@@ -1,0 +1,134 @@
+"""Catalogue × encoder: aligned, resumable, and identified by everything that made it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mmbench import extract
+from mmbench.datasets.dataset import Dataset
+from mmbench.errors import UsageError
+from mmbench.progress import Silent
+
+
+@pytest.fixture(scope="module")
+def shop(toyshop_home):
+    return Dataset.load(toyshop_home, "toyshop")
+
+
+def planned(shop, home, encoder="classic", random_weights=False):
+    return extract.plan(shop, encoder, random_weights, "cpu", home)
+
+
+def test_every_row_is_its_items_own(shop, toyshop_home):
+    features = extract.encode(shop, "classic", home=toyshop_home, device="cpu")
+    catalog = shop.catalog
+    assert features.ids == catalog.ids
+    from mmbench.encoders.base import Content
+
+    member = planned(shop, toyshop_home).members["image"]
+    member.load()
+    for row in (0, 7, len(catalog.ids) - 1):
+        picture = catalog.picture(row)
+        if picture is not None:
+            alone = member.encode([Content(picture, None)])[0]
+            assert np.allclose(features.modalities["image"].matrix[row], alone, atol=1e-6)
+
+
+def test_missing_content_is_masked_and_zero(shop, toyshop_home):
+    features = extract.encode(shop, "classic", home=toyshop_home, device="cpu")
+    for name, feature in features.modalities.items():
+        present = shop.catalog.present[name]
+        assert (feature.mask == present).all()
+        assert not present.all()
+        assert (feature.matrix[~present] == 0).all()
+        assert (np.abs(feature.matrix[present]).sum(axis=1) > 0).all()
+
+
+def test_an_interrupted_extraction_goes_on(shop, toyshop_home, monkeypatch):
+    monkeypatch.setattr(extract, "SHARD", 8)
+    whole = extract.extract(planned(shop, toyshop_home), shop, Silent())
+    plan = planned(shop, type(toyshop_home)(toyshop_home.root / "again"))
+
+    class StopAt(Silent):
+        def advance(self, task, done, total, note=""):
+            if done >= 16:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract.extract(plan, shop, StopAt())
+    assert not plan.folder.exists()
+    shards = sorted(plan.folder.parent.glob(".*.shards/image/*.npz"))
+    assert len(shards) == 2
+    before = [shard.stat().st_mtime_ns for shard in shards]
+    seen = []
+
+    class Note(Silent):
+        def advance(self, task, done, total, note=""):
+            seen.append((task, done))
+            if task == "encode image":
+                assert [shard.stat().st_mtime_ns for shard in shards] == before
+
+    resumed = extract.extract(plan, shop, Note())
+    assert ("encode image", 8) not in seen
+    for name in whole.modalities:
+        assert (resumed.modalities[name].matrix == whole.modalities[name].matrix).all()
+        assert (resumed.modalities[name].mask == whole.modalities[name].mask).all()
+    assert not list(plan.folder.parent.glob(".*"))
+
+
+def test_the_fingerprint_changes_with_what_made_the_features(shop, toyshop_home):
+    prints = {
+        planned(shop, toyshop_home, name).fingerprint
+        for name in ("classic", "noise", "permuted", "permuted:noise", "efficientnet+minilm")
+    }
+    prints.add(planned(shop, toyshop_home, "efficientnet+minilm", True).fingerprint)
+    assert len(prints) == 6
+    same = planned(shop, toyshop_home).fingerprint
+    assert same == planned(shop, toyshop_home).fingerprint
+
+
+def test_the_meta_says_what_made_them(shop, toyshop_home):
+    plan = planned(shop, toyshop_home)
+    extract.extract(plan, shop, Silent())
+    meta = json.loads((plan.folder / "meta.json").read_text())
+    assert meta["encoder"] == "classic"
+    assert meta["weights"] == "none"
+    assert meta["dataset_fingerprint"] == shop.fingerprint
+    assert meta["seconds"] > 0
+    assert meta["versions"]["numpy"] == np.__version__
+    assert meta["unreadable_pictures"] == []
+
+
+@pytest.mark.parametrize(
+    ("encoder", "random_weights", "kind"),
+    [
+        ("noise", False, "none"),
+        ("efficientnet+minilm", False, "pretrained"),
+        ("efficientnet+minilm", True, "random"),
+        ("permuted:efficientnet+minilm", True, "random"),
+    ],
+)
+def test_weights_are_named(shop, toyshop_home, encoder, random_weights, kind):
+    assert extract.weights(planned(shop, toyshop_home, encoder, random_weights)) == kind
+
+
+def test_an_encoder_of_another_shape_is_a_usage_error(shop, toyshop_home):
+    spec = extract.encoder_spec("classic")
+    wrong = spec.model_copy(update={"modalities": {"text": {"backend": "classic-text", "dims": 3}}})
+    options = dict(wrong.modalities["text"])
+    around = extract.Surroundings("cpu", toyshop_home.models)
+    with pytest.raises(UsageError, match="dims"):
+        extract._build("mine", "text", options, False, around)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:77", "cpu:1"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(UsageError, match=device):
+        extract.resolve_device(device)
+
+
+def test_names_of_encoders_as_paths():
+    assert extract.file_name("openclip:ViT-B-32/openai") == "openclip-ViT-B-32-openai"
+    assert extract.file_name("file:../../etc") == "file-..-..-etc"
+    assert extract.file_name("...") == "encoder"

@@ -1,0 +1,57 @@
+"""Values are typed, in range, known; nothing is left to default in silence."""
+
+import pytest
+
+from mmbench.errors import UsageError
+from mmbench.hyperparameters import check, resolve
+from mmbench.specs import Parameter, recommender_spec
+from recbole_ext.defaults import defaults
+
+
+def resolved(**chosen):
+    return resolve(recommender_spec("VBPR"), defaults("VBPR"), chosen)
+
+
+def test_defaults_stand_where_nothing_is_chosen():
+    assert resolved() == defaults("VBPR")
+    assert resolved(learning_rate=0.005)["learning_rate"] == 0.005
+
+
+def test_whole_numbers_become_floats_where_floats_are_meant():
+    values = resolved(learning_rate=1, epochs=5.0)
+    assert isinstance(values["learning_rate"], float)
+    assert isinstance(values["epochs"], int)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"learning_rat": 1}, "the nearest is learning_rate"),
+        ({"learning_rate": "fast"}, "expected a number"),
+        ({"learning_rate": -1.0}, "more than 0 and at most 10"),
+        ({"learning_rate": float("nan")}, "more than 0"),
+        ({"epochs": 1.5}, "expected a whole number"),
+        ({"epochs": float("inf")}, "expected"),
+        ({"epochs": True}, "expected a whole number"),
+        ({"learner": "adamm"}, "the nearest is adam"),
+        ({"trainable_features": 1}, "expected true or false"),
+        ({"embedding_size": 0}, "at least 1"),
+        ({"embedding_size": None}, "expected a whole number"),
+    ],
+)
+def test_wrong_values_are_refused(chosen, told):
+    with pytest.raises(UsageError) as error:
+        resolved(**chosen)
+    assert told in str(error.value)
+    assert str(error.value).startswith(f"--set {next(iter(chosen))}")
+
+
+def test_null_only_where_it_means_something():
+    assert check("clip_grad_norm", None, Parameter(type="float", null=True)) is None
+
+
+def test_an_untrained_recommender_has_no_learning_rate():
+    spec = recommender_spec("ItemKNN")
+    assert resolve(spec, defaults("ItemKNN"), {"k": 5})["k"] == 5
+    with pytest.raises(UsageError, match="ItemKNN has no such key"):
+        resolve(spec, defaults("ItemKNN"), {"learning_rate": 0.1})
