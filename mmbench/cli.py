@@ -38,9 +38,17 @@ app.add_typer(
     name="prepare",
 )
 
-HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="where everything is written [./mmbench-home]")
+HomeOption = Annotated[  # a text: Path("") would be the working directory
+    str | None, typer.Option("--home", help="where everything is written [./mmbench-home]")
 ]
+ModelOption = Annotated[str | None, typer.Option(help="the recommender [VBPR]")]
+EncoderOption = Annotated[str | None, typer.Option(help="the encoder [efficientnet+minilm]")]
+DatasetOption = Annotated[str | None, typer.Option(help="the dataset [toyshop]")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter; repeatable")
+]
+FromOption = Annotated[Path | None, typer.Option("--from", help="a RECORD.json to repeat")]
+ForceOption = Annotated[bool, typer.Option("--force", help="run even if the record is there")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON on standard output, only")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 RandomOption = Annotated[
@@ -59,55 +67,43 @@ def progress() -> Iterator["Bars | Lines"]:
 
 @app.command()
 def run(
-    model: Annotated[str | None, typer.Option(help="the recommender [VBPR]")] = None,
-    encoder: Annotated[str | None, typer.Option(help="the encoder [efficientnet+minilm]")] = None,
-    dataset: Annotated[str | None, typer.Option(help="the dataset [toyshop]")] = None,
+    model: ModelOption = None,
+    encoder: EncoderOption = None,
+    dataset: DatasetOption = None,
     protocol: Annotated[str | None, typer.Option(help="[the dataset's]")] = None,
     paradigm: Annotated[str | None, typer.Option(help="[frozen]")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds [1]")] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=LAST_SEED, help="one seed by its number")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="one seed by its number")] = None,
+    set_: SetOption = None,
     config: Annotated[Path | None, typer.Option(help="a YAML of these options")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="a RECORD.json to repeat")] = None,
+    from_: FromOption = None,
     random_weights: RandomOption = False,
     device: DeviceOption = "auto",
     home: HomeOption = None,
-    force: Annotated[bool, typer.Option("--force", help="run even if the record is there")] = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Encode, train, rank and record: one trial, or one a seed."""
     from mmbench import request
 
-    asked = request.of(
-        model=model,
-        encoder=encoder,
-        dataset=dataset,
-        protocol=protocol,
-        paradigm=paradigm,
-        seeds=seeds,
-        seed=seed,
-        settings=set_ or [],
-        config=config,
-        record=from_,
-        random_weights=random_weights,
-    )
+    flags = {"model": model, "encoder": encoder, "dataset": dataset, "protocol": protocol}
+    flags["paradigm"] = paradigm
+    asked = request.of(flags, set_ or (), config, from_, seeds, seed, random_weights)
+    _print_records(_execute(asked, device, Home.find(home), force), as_json)
+
+
+def _execute(asked: dict[str, Any], device: str, home: Home, force: bool) -> "list[Record]":
     from mmbench.plan import done, plan
     from mmbench.trial import execute
 
-    where = Home.find(home)
+    records = []
     with progress() as shown:
-        trials = plan(**asked, device=device, home=where, progress=shown)
-        records = []
-        for planned in trials:
+        for planned in plan(**asked, device=device, home=home, progress=shown):
             found = None if force else done(planned)
             if found:
                 shown.say(f"already recorded, see --force: {found.path}")
             records.append(found or execute(planned, shown))
-    _print_records(records, as_json)
+    return records
 
 
 def _print_records(records: "list[Record]", as_json: bool) -> None:

@@ -99,6 +99,9 @@ def extract(plan: Plan, dataset: Dataset, progress: Progress) -> FeatureSet:
             modalities[name] = made.run()
             seconds += made.seconds
             unreadable |= made.unreadable
+    if unreadable:
+        told = f"{len(unreadable)} pictures can no longer be read and are masked"
+        progress.say(f"{told}; all in {plan.folder / META}")
     meta = _meta(plan, dataset, seconds, sorted(unreadable))
     FeatureSet(catalog.ids, modalities, meta).save(plan.folder)
     shutil.rmtree(shards, ignore_errors=True)
@@ -212,7 +215,7 @@ class _Extraction:
 
     def _join(self, starts: range) -> Feature:
         shards = [np.load(self._file(start), allow_pickle=False) for start in starts]
-        dim = max((shard["vectors"].shape[1] for shard in shards), default=1)
+        dim = max([1, *(shard["vectors"].shape[1] for shard in shards)])
         matrix = np.zeros((len(self.catalog.ids), dim), np.float32)  # (n_items, dim)
         mask = np.zeros(len(matrix), bool)
         for shard in shards:

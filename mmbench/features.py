@@ -64,17 +64,25 @@ class FeatureSet:
             UsageError: the folder was made from another dataset, by another encoder, or holds
                 other items; the message says how to make it again.
         """
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta = _read_meta(folder / META)
         if meta.get("fingerprint") != fingerprint or meta.get("schema") != SCHEMA:
             raise UsageError(
                 f"{folder}: these are features of dataset '{meta.get('dataset')}' by encoder "
                 f"'{meta.get('encoder')}', not of what was asked for: delete the folder"
             )
-        written = tuple((folder / "items.txt").read_bytes().decode().split("\n")[:-1])
-        if written != ids:
+        expected = "".join(f"{item}\n" for item in ids).encode()
+        if not (folder / "items.txt").is_file() or (folder / "items.txt").read_bytes() != expected:
             raise UsageError(f"{folder}: its items are not those of the dataset: delete the folder")
         modalities = {name: _read(folder, name, len(ids)) for name in meta["modalities"]}
         return cls(ids, modalities, meta)
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path} ({error}): delete its folder") from error
+    return meta if isinstance(meta, dict) else {}
 
 
 def _read(folder: Path, name: str, n_items: int) -> Feature:

@@ -21,12 +21,14 @@ COLUMNS = ("model", "encoder", "notes", "seeds")
 class Row:
     """One cell of the study: the seeds of one trial, and what they gave.
 
+    control: whether it is there for comparison only, and is never marked as best.
     means, deviations: a value a metric; a deviation is None where there is one seed.
     """
 
     model: str
     encoder: str
     notes: str
+    control: bool
     seeds: int
     means: tuple[float, ...]
     deviations: tuple[float | None, ...]
@@ -46,8 +48,9 @@ class Table:
     left_out: tuple[str, ...]
 
     def markdown(self) -> str:
-        """Return the table as Markdown; the best of each metric is bold."""
-        best = [max(row.means[i] for row in self.rows) for i in range(len(self.metrics))]
+        """Return the table as Markdown; the best of each metric, controls aside, is bold."""
+        real = [row for row in self.rows if not row.control]
+        best = [max((row.means[i] for row in real), default=None) for i in range(len(self.metrics))]
         body = [
             [row.model, row.encoder, row.notes, row.seeds]
             + [_cell(row, i, best[i]) for i in range(len(self.metrics))]
@@ -148,7 +151,9 @@ def _row(cell: list[Record], metrics: tuple[str, ...], several: bool) -> Row:
             raise UsageError(f"--metric {metric}: {nearest(metric, known)}")
         columns.append([record.values["metrics"]["test"][metric] for record in cell])
     encoder = first.values["encoder"]
-    notes = ["control"] if encoder["control"] else []
+    control = encoder["control"] and bool(encoder["modalities"])
+    notes = ["control"] if control else []
+    notes += [] if encoder["modalities"] else ["no features"]
     notes += ["random weights"] if encoder["weights"] == "random" else []
     notes += [f"of {encoder['of']}"] if encoder["of"] else []
     notes += [first.values["fingerprints"]["trial"][:6]] if several else []
@@ -156,13 +161,14 @@ def _row(cell: list[Record], metrics: tuple[str, ...], several: bool) -> Row:
         model=first.trial["model"],
         encoder=first.trial["encoder"],
         notes=", ".join(notes),
+        control=control,
         seeds=len(cell),
         means=tuple(mean(values) for values in columns),
         deviations=tuple(stdev(values) if len(values) > 1 else None for values in columns),
     )
 
 
-def _cell(row: Row, index: int, best: float) -> str:
+def _cell(row: Row, index: int, best: float | None) -> str:
     text, spread = f"{row.means[index]:.4f}", row.deviations[index]
-    text = f"**{text}**" if row.means[index] == best else text
+    text = f"**{text}**" if row.means[index] == best and not row.control else text
     return text if spread is None else f"{text} ± {spread:.4f}"

@@ -9,16 +9,25 @@ from typing import Any
 from mmbench import extract
 from mmbench.datasets.dataset import Dataset, prepared
 from mmbench.datasets.prepare import prepare
-from mmbench.errors import UsageError
+from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import SHORT, fingerprint
 from mmbench.home import Home
 from mmbench.hyperparameters import resolve
 from mmbench.progress import Progress, Silent
 from mmbench.records import Record, read_record
-from mmbench.specs import Protocol, Trial, dataset_spec, names, protocol_spec, recommender_spec
+from mmbench.specs import (
+    NO_FEATURES,
+    PARADIGMS,
+    Protocol,
+    RecommenderSpec,
+    Trial,
+    dataset_spec,
+    names,
+    protocol_spec,
+    recommender_spec,
+    run_defaults,
+)
 from recbole_ext.defaults import defaults
-
-NO_FEATURES = "id"  # the control of recommenders that read no features
 
 
 @dataclass(frozen=True)
@@ -35,69 +44,82 @@ class Planned:
 
 
 def plan(
-    model: str = "VBPR",
+    model: str | None = None,
     encoder: str | None = None,
-    dataset: str = "toyshop",
+    dataset: str | None = None,
     *,
     seeds: Sequence[int] | int = 1,
     protocol: str | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
-    paradigm: str = "frozen",
+    paradigm: str | None = None,
     random_weights: bool = False,
     device: str = "auto",
     home: Home | None = None,
     progress: Progress | None = None,
 ) -> list[Planned]:
-    """Resolve and check trials, one a seed.
+    """Resolve and check trials, one a seed; configs/run.yaml stands in for what is left out.
 
     Args:
-        model: the recommender.
-        encoder: the encoder; where it is left out, efficientnet+minilm for a recommender that
-            reads features.
-        dataset: a prepared dataset, or one that needs no download.
+        model, encoder, dataset: what to run; a recommender that reads no features takes none.
         seeds: the seeds themselves, or how many of the protocol's.
-        protocol: the dataset's where it is left out.
+        protocol: the dataset's own where it is left out.
         hyperparameters: values over the recommender's defaults.
-        paradigm: how the encoder is trained.
         random_weights: allow a model without weights; the record is marked.
-        device: auto, cpu, cuda or cuda:N.
-        home: see `Home.find`.
-        progress: told when a dataset has to be made first.
+        device, home: auto, cpu, cuda or cuda:N; see `Home.find`.
 
-    Raises:
-        UsageError: anything a person can mend; nothing has been trained then.
+    Raises UsageError for anything a person can mend; nothing has been trained then.
     """
-    home = home or Home.find()
-    spec = recommender_spec(model)
-    values = resolve(spec, defaults(model), hyperparameters or {})
-    if paradigm != "frozen":
-        raise UsageError(f"--paradigm {paradigm}: the only one yet is frozen")
-    if encoder is None:
-        encoder = default_encoder(spec.content)
-    elif not spec.content and encoder != NO_FEATURES:
-        raise UsageError(f"{model} reads no item features: leave out --encoder {encoder}")
-    opened = _open(dataset, home, progress or Silent())
+    home, usual = home or Home.find(), run_defaults()
+    spec = recommender_spec(model or usual["model"])
+    settings = resolve(spec, defaults(spec.name), hyperparameters or {})
+    content = _encoder(spec, encoder, usual["encoder"])
+    opened = _open(dataset or usual["dataset"], home, progress or Silent())
     rules = _protocol(opened, protocol)
-    features = extract.plan(opened, encoder, random_weights, device, home)
+    features = extract.plan(opened, content, random_weights, device, home)
     home.require_writable()
-    made = []
-    for seed in _seeds(seeds, rules):
-        trial = Trial(
-            dataset=dataset,
-            encoder=encoder,
-            paradigm="frozen",
-            model=model,
-            protocol=rules.name,
-            hyperparameters=values,
-            seed=seed,
-            random_weights=random_weights,
-        )
-        identity = _identity(trial, rules, opened, features)
-        folder = home.results / dataset / extract.file_name(encoder) / model
-        path = folder / f"{identity[:SHORT]}-s{seed}.json"
-        where = extract.resolve_device(device)
-        made.append(Planned(trial, rules, opened, features, path, where, identity))
-    return made
+    trial = _trial(opened, content, spec, rules, paradigm or usual["paradigm"])
+    rest = {"hyperparameters": settings, "random_weights": random_weights}
+    each = [trial.model_copy(update={**rest, "seed": seed}) for seed in _seeds(seeds, rules)]
+    return [_planned(trial, rules, opened, features, home, device) for trial in each]
+
+
+def _planned(
+    trial: Trial,
+    protocol: Protocol,
+    dataset: Dataset,
+    features: extract.Plan,
+    home: Home,
+    device: str,
+) -> Planned:
+    identity = _identity(trial, protocol, dataset, features)
+    folder = home.results / trial.dataset / extract.file_name(trial.encoder) / trial.model
+    path = folder / f"{identity[:SHORT]}-s{trial.seed}.json"
+    where = extract.resolve_device(device)
+    return Planned(trial, protocol, dataset, features, path, where, identity)
+
+
+def _trial(
+    dataset: Dataset, encoder: str, spec: RecommenderSpec, protocol: Protocol, paradigm: str
+) -> Trial:
+    if paradigm not in PARADIGMS:
+        raise UsageError(f"--paradigm {paradigm}: {nearest(paradigm, PARADIGMS)}")
+    return Trial(
+        dataset=dataset.name,
+        encoder=encoder,
+        paradigm="frozen",
+        model=spec.name,
+        protocol=protocol.name,
+        hyperparameters={},
+        seed=0,
+    )
+
+
+def _encoder(spec: RecommenderSpec, wished: str | None, usual: str) -> str:
+    if spec.content:
+        return wished or usual
+    if wished not in (None, NO_FEATURES):
+        raise UsageError(f"{spec.name} reads no item features: leave out --encoder {wished}")
+    return NO_FEATURES
 
 
 def _seeds(seeds: Sequence[int] | int, protocol: Protocol) -> Sequence[int]:
@@ -106,11 +128,6 @@ def _seeds(seeds: Sequence[int] | int, protocol: Protocol) -> Sequence[int]:
     if seeds > len(protocol.seeds):
         raise UsageError(f"--seeds {seeds}: protocol {protocol.name} has {len(protocol.seeds)}")
     return protocol.seeds[:seeds]
-
-
-def default_encoder(content: bool) -> str:
-    """Return the encoder of a person who names none."""
-    return "efficientnet+minilm" if content else NO_FEATURES
 
 
 def _open(name: str, home: Home, progress: Progress) -> Dataset:

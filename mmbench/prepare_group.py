@@ -1,7 +1,7 @@
 """`mmbench prepare SOURCE`: the options of a source's model become the options of a command."""
 
 import inspect
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -27,14 +27,15 @@ class PrepareGroup(TyperGroup):
         spec = dataset_spec(cmd_name)
         options = SOURCES.resolve(spec.source).Options
         alone = typer.Typer(add_completion=False)
-        alone.command(cmd_name, help=f"Prepare {spec.description}.")(_function(cmd_name, options))
+        made = _function(cmd_name, options, spec.options)
+        alone.command(cmd_name, help=f"Prepare {spec.description}.")(made)
         return typer.main.get_command(alone)
 
 
-def _function(source: str, options: Any) -> Any:
+def _function(source: str, options: Any, defaults: Mapping[str, Any]) -> Any:
     """Build the function that Typer reads: the shared options and those of the source."""
 
-    def prepare_source(home: Path | None = None, **given: Any) -> None:
+    def prepare_source(home: str | None = None, **given: Any) -> None:
         from mmbench.console import console
         from mmbench.datasets.prepare import prepare
 
@@ -46,13 +47,13 @@ def _function(source: str, options: Any) -> Any:
         "name": (str, "name of the dataset"),
         "protocol": (str, "the protocol whose rule splits the interactions"),
         "k_core": (int, "smallest number of interactions of a user and an item; 0 for none"),
-        "home": (Path, "where everything is written [./mmbench-home]"),
+        "home": (str, "where everything is written [./mmbench-home]"),
     }
-    own = {
-        name: (_plain(field.annotation), field.description or "")
-        for name, field in options.model_fields.items()
-    }
-    parameters = [_parameter(name, *told) for name, told in {**own, **shared}.items()]
+    fields = options.model_fields.items()
+    own = {name: (_plain(field.annotation), field.description or "") for name, field in fields}
+    needed = {name for name, field in fields if field.is_required()} - defaults.keys()
+    told = {**own, **shared}.items()
+    parameters = [_parameter(name, *about, name in needed) for name, about in told]
     force = Annotated[bool, typer.Option("--force", help="replace the dataset of that name")]
     parameters.append(
         inspect.Parameter("force", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=force)
@@ -62,12 +63,13 @@ def _function(source: str, options: Any) -> Any:
     return prepare_source
 
 
-def _parameter(name: str, kind: type, description: str) -> inspect.Parameter:
+def _parameter(name: str, kind: type, description: str, needed: bool) -> inspect.Parameter:
     flag = "--" + name.replace("_", "-")
-    wished: Any = kind | None
+    wished: Any = kind if needed else kind | None
     annotation = Annotated[wished, typer.Option(flag, help=description)]
+    default = inspect.Parameter.empty if needed else None
     keyword = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(name, keyword, default=None, annotation=annotation)
+    return inspect.Parameter(name, keyword, default=default, annotation=annotation)
 
 
 def _plain(annotation: Any) -> type:

@@ -1,6 +1,6 @@
 """What a person asks of `run`, from flags, a YAML or a record, as the arguments of a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,23 @@ from mmbench.yamls import parse_yaml, read_yaml
 
 
 def of(
-    *,
-    settings: Sequence[str],
-    config: Path | None,
-    record: Path | None,
-    seeds: int | None,
-    seed: int | None,
-    random_weights: bool,
-    **flags: str | None,
+    flags: Mapping[str, str | None],
+    settings: Sequence[str] = (),
+    config: Path | None = None,
+    record: Path | None = None,
+    seeds: int | None = None,
+    seed: int | None = None,
+    random_weights: bool = False,
 ) -> dict[str, Any]:
     """Return the keyword arguments of `mmbench.plan.plan`.
 
-    Flags win over the YAML `config`; `record` stands alone, for it fixes everything.
+    Args:
+        flags: model, encoder, dataset, protocol, paradigm; None where nothing was said.
+        settings: KEY=VALUE texts; they win over those of the YAML, as flags do.
+        config: a YAML of `mmbench.specs.RunSpec`.
+        record: a record to repeat; it fixes everything and stands alone.
+        seeds, seed: how many, or the one.
+        random_weights: allow a model without weights.
 
     Raises:
         UsageError: a record together with other wishes, `--set` without a value, an unknown key.

@@ -11,7 +11,8 @@ from mmbench.yamls import read_yaml
 
 CONFIGS = Path(__file__).parent / "configs"
 Scalar = bool | int | float | str | None
-METRICS = ("recall", "precision", "ndcg", "map", "mrr", "hit")
+NO_FEATURES = "id"  # the control that stands for "no features at all"
+PARADIGMS = ("frozen",)
 ANY = "any"  # stands for "the modalities of the base encoder or of the file"
 
 
@@ -104,7 +105,7 @@ class RunSpec(Spec):
     paradigm: Literal["frozen"] | None = None
     protocol: str | None = None
     seeds: int | None = Field(default=None, ge=1)
-    hyperparameters: dict[str, Scalar] = {}
+    hyperparameters: dict[str, Any] = {}  # checked one by one against the recommender's
 
 
 class Trial(Spec):
@@ -174,6 +175,12 @@ def protocol_spec(name: str) -> Protocol:
 def recommender_spec(name: str) -> RecommenderSpec:
     """Return the named recommender; UsageError names the nearest one."""
     return _named(RecommenderSpec, "recommenders", name)
+
+
+def run_defaults() -> dict[str, Any]:
+    """Return what `run` does where nothing is said: model, encoder, dataset, paradigm, seeds."""
+    path = CONFIGS / "run.yaml"
+    return parse(RunSpec, read_yaml(path), str(path)).model_dump(exclude_none=True)
 
 
 def training_parameters() -> dict[str, Parameter]:

@@ -205,8 +205,6 @@ def run(
     Raises:
         UsageError: anything a person can mend; nothing was trained then.
     """
-    named = {"model": model, "encoder": encoder, "dataset": dataset}
-    chosen: dict[str, Any] = {n: value for n, value in named.items() if value is not None}
     seeds = 1 if seed is None else [seed]
-    planned = plan(**chosen, seeds=seeds, progress=progress, **choices)[0]
+    planned = plan(model, encoder, dataset, seeds=seeds, progress=progress, **choices)[0]
     return (None if force else done(planned)) or execute(planned, progress)

@@ -35,7 +35,15 @@ def test_every_shipped_yaml_can_be_read(noun, name):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-3", 0.001), ("0.5", 0.5), ("3", 3), ("true", True), ("null", None), ("a", "a"), ("-1E5", -1e5)],
+    [
+        ("1e-3", 0.001),
+        ("0.5", 0.5),
+        ("3", 3),
+        ("true", True),
+        ("null", None),
+        ("a", "a"),
+        ("-1E5", -1e5),
+    ],
 )
 def test_scalars(text, value):
     assert parse_yaml(text, "here") == value

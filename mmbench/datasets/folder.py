@@ -130,6 +130,8 @@ def _pictures(
     table: pd.DataFrame, items: pd.DataFrame, options: FolderOptions
 ) -> Mapping[str, Path]:
     if options.images is None:
+        if options.image_col:
+            raise UsageError(f"--image-col {options.image_col}: name the folder with --images")
         return {}
     folder = Path(options.images)
     if not folder.is_dir():
