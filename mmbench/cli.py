@@ -47,6 +47,9 @@ DatasetOption = Annotated[str | None, typer.Option(help="the dataset [toyshop]")
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter; repeatable")
 ]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=LAST_SEED, help="one seed by its number")
+]
 FromOption = Annotated[Path | None, typer.Option("--from", help="a RECORD.json to repeat")]
 ForceOption = Annotated[bool, typer.Option("--force", help="run even if the record is there")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON on standard output, only")]
@@ -73,7 +76,7 @@ def run(
     protocol: Annotated[str | None, typer.Option(help="[the dataset's]")] = None,
     paradigm: Annotated[str | None, typer.Option(help="[frozen]")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds [1]")] = None,
-    seed: Annotated[int | None, typer.Option(help="one seed by its number")] = None,
+    seed: SeedOption = None,
     set_: SetOption = None,
     config: Annotated[Path | None, typer.Option(help="a YAML of these options")] = None,
     from_: FromOption = None,

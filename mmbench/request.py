@@ -58,8 +58,9 @@ def _check_names(chosen: dict[str, Any]) -> None:
     """Refuse a wrong name at once, before anything heavy is imported."""
     if "model" in chosen:
         recommender_spec(chosen["model"])
-    if "encoder" in chosen:
-        encoder_spec(chosen["encoder"])
+    encoder = chosen.get("encoder")
+    while encoder is not None:
+        encoder = encoder_spec(encoder).of
     if "protocol" in chosen:
         protocol_spec(chosen["protocol"])
 

@@ -117,7 +117,7 @@ class Trial(Spec):
     model: str
     protocol: str
     hyperparameters: dict[str, Scalar]
-    seed: int
+    seed: int = Field(ge=0, lt=2**32)
     random_weights: bool = False
 
 

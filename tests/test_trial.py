@@ -1,7 +1,9 @@
 """A trial: planned, fitted on validation, scored on test once, recorded whatever happens."""
 
 import json
+import shlex
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -104,8 +106,7 @@ def test_the_command_in_a_record_repeats_it(record, toyshop_home):
     words = record.values["command"].split()
     assert words[:2] == ["mmbench", "run"]
     done = subprocess.run(
-        ["python", "-c", "from mmbench.cli import main; import sys; sys.exit(main())", *words[1:]]
-        + ["--home", str(toyshop_home.root), "--json"],
+        [sys.executable, "-m", "mmbench", *words[1:], "--home", str(toyshop_home.root), "--json"],
         capture_output=True,
         text=True,
         check=True,
