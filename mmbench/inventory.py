@@ -7,14 +7,17 @@ from typing import Any
 from mmbench.datasets.manifest import MANIFEST, read_manifest
 from mmbench.errors import UsageError, nearest
 from mmbench.home import Home
+from mmbench.hyperparameters import parameters
 from mmbench.records import read_record
 from mmbench.specs import (
+    RecommenderSpec,
     dataset_spec,
     encoder_yaml,
     names,
     protocol_spec,
     recommender_spec,
 )
+from recbole_ext.defaults import defaults
 
 NOUNS = ("datasets", "encoders", "recommenders", "protocols")
 READERS: Mapping[str, Any] = {
@@ -73,5 +76,12 @@ def show(name: str, home: Home | None = None) -> dict[str, Any]:
 
 
 def _described(kind: str, name: str) -> dict[str, Any]:
-    spec: dict[str, Any] = READERS[kind](name).model_dump(mode="json", exclude_none=True)
-    return spec
+    spec = READERS[kind](name)
+    told: dict[str, Any] = spec.model_dump(mode="json", exclude_none=True)
+    if isinstance(spec, RecommenderSpec):
+        usual = defaults(spec.name)
+        told["parameters"] = {
+            key: {"default": usual.get(key), **parameter.model_dump(exclude_defaults=True)}
+            for key, parameter in parameters(spec).items()
+        }
+    return told

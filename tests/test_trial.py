@@ -229,7 +229,6 @@ def test_wrong_wishes_fail_before_any_work(toyshop_home, wish, told):
 def test_commands_survive_a_shell(toyshop_home):
     planned = plan("VBPR", "classic", "toyshop", home=toyshop_home)[0]
     odd = planned.trial.model_copy(update={"encoder": "file:/my data/x'y"})
-    import shlex
 
     assert "file:/my data/x'y" in shlex.split(command(odd))
 

@@ -133,6 +133,12 @@ def shop(tmp_path):
 
 
 @pytest.fixture
+def make_shop(tmp_path):
+    """Return a function that makes a shop with the item ids it is given."""
+    return lambda ids: Shop(tmp_path, ids)
+
+
+@pytest.fixture
 def start(home):
     """Return a function that starts the command line as a process of its own."""
     started = []
