@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mmbench.datasets.prepare import prepare
     from mmbench.extract import encode
     from mmbench.inventory import list_, show
-    from mmbench.leaderboard import leaderboard
+    from mmbench.table import leaderboard
     from mmbench.trial import run
 
 __all__ = ["check", "encode", "leaderboard", "list_", "prepare", "run", "show"]
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _VERBS = {
     "check": "mmbench.checkup",
     "encode": "mmbench.extract",
-    "leaderboard": "mmbench.leaderboard",
+    "leaderboard": "mmbench.table",
     "list_": "mmbench.inventory",
     "prepare": "mmbench.datasets.prepare",
     "run": "mmbench.trial",

@@ -213,7 +213,7 @@ def leaderboard(
     home: HomeOption = None,
 ) -> None:
     """Turn records into Markdown tables: mean ± standard deviation over the seeds."""
-    from mmbench.leaderboard import leaderboard as made
+    from mmbench.table import leaderboard as made
 
     names = [name.strip() for name in metric.split(",")]
     for table in made(results or None, metrics=names, home=Home.find(home)):

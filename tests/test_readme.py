@@ -40,3 +40,16 @@ def test_every_flag_of_the_readme_exists(flag):
     name = flag.removeprefix("--").replace("-", "_")
     words = rf"{flag}\b|\b{name}_?\b ?[:=]"
     assert flag == "--no-deps" or any(re.search(words, path.read_text()) for path in sources)
+
+
+def test_no_module_hides_a_verb():
+    """`mmbench.leaderboard` must stay a function, whatever was imported before."""
+    import importlib
+    import pkgutil
+
+    import mmbench
+
+    modules = {module.name for module in pkgutil.iter_modules(mmbench.__path__)}
+    assert not modules & set(mmbench.__all__)
+    importlib.import_module("mmbench.table")
+    assert all(callable(getattr(mmbench, verb)) for verb in mmbench.__all__)

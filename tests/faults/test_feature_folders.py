@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-RUN = ("run", "--dataset", "tiny", "--set", "epochs=2", "--set", "train_batch_size=64")
+RUN = ("run", "--dataset", "tiny", "--set", "epochs=1")
 ENCODE = ("encode", "--dataset", "tiny", "--encoder")
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from mmbench.errors import UsageError
 from mmbench.home import Home
-from mmbench.leaderboard import leaderboard
 from mmbench.records import Record
+from mmbench.table import leaderboard
 
 
 def add(folder, model, encoder, seed, recall, **changed):
