@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -171,7 +172,7 @@ class _Extraction:
     def run(self) -> Feature:
         """Encode what is not yet on disk and return the whole matrix."""
         starts = range(0, len(self.rows), SHARD)
-        todo = [start for start in starts if not self._file(start).is_file()]
+        todo = [start for start in starts if not self._is_done(start)]
         if todo:
             began = perf_counter()
             self._prepare()
@@ -184,6 +185,18 @@ class _Extraction:
 
     def _file(self, start: int) -> Path:
         return self.folder / f"{start:09d}.npz"
+
+    def _is_done(self, start: int) -> bool:
+        # A machine that lost its power may have left a shard that is there but not whole.
+        try:
+            self._read(start)
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            return False
+        return True
+
+    def _read(self, start: int) -> dict[str, NDArray[Any]]:
+        with np.load(self._file(start), allow_pickle=False) as shard:
+            return {name: shard[name] for name in ("vectors", "rows", "seconds")}
 
     def _prepare(self) -> None:
         self.backend.load()
@@ -214,7 +227,7 @@ class _Extraction:
             yield int(row), Content(image, self.catalog.text(int(row)) if "text" in needs else None)
 
     def _join(self, starts: range) -> Feature:
-        shards = [np.load(self._file(start), allow_pickle=False) for start in starts]
+        shards = [self._read(start) for start in starts]
         dim = max([1, *(shard["vectors"].shape[1] for shard in shards)])
         matrix = np.zeros((len(self.catalog.ids), dim), np.float32)  # (n_items, dim)
         mask = np.zeros(len(matrix), bool)

@@ -50,8 +50,10 @@ class Home:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".writable-{os.getpid()}"
-            probe.write_bytes(b"mmbench")
-            probe.unlink()
+            try:
+                probe.write_bytes(b"mmbench")
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(
                 f"cannot write to the home {self.root} ({error.strerror}): "

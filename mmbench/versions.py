@@ -51,7 +51,8 @@ def commit() -> str | None:
 def _git(root: Path, *words: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603 - fixed words, no shell
-            ["git", "-C", str(root), *words],  # noqa: S607 - whichever git the person uses
+            # Without locks: a run killed at this moment must not leave one in the checkout.
+            ["git", "--no-optional-locks", "-C", str(root), *words],  # noqa: S607
             capture_output=True,
             text=True,
             timeout=10,

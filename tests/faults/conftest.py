@@ -146,7 +146,7 @@ def start(home):
     def run(*words):
         process = subprocess.Popen(
             [sys.executable, "-m", "mmbench", *map(str, words)],
-            env={**os.environ, "MMBENCH_HOME": str(home)},
+            env={**os.environ, "MMBENCH_HOME": str(home), "OMP_NUM_THREADS": "1"},
             cwd=Path(__file__).parents[2],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
