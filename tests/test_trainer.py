@@ -1,5 +1,6 @@
 """Training: validation chooses at full precision, nothing is written, seeds repeat."""
 
+import pickle
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,6 +74,47 @@ def test_nothing_is_written(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     evaluate(fit(*make("VBPR", epochs=2)))
     assert list(tmp_path.iterdir()) == []
+
+
+class Bomb:
+    """Unpickling it makes a file."""
+
+    def __reduce__(self):
+        return open, ("exploded", "w")
+
+
+def test_no_pickle_beside_the_data_is_read(make, tmp_path, monkeypatch):
+    """RecBole reuses what it finds under these names in `saved/`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "saved").mkdir()
+    for name in ("board-Dataset.pth", "board-for-BPR-dataloader.pth"):
+        (tmp_path / "saved" / name).write_bytes(pickle.dumps(Bomb()))
+    fit(*make("BPR", epochs=1))
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_batch_holds_ids_only(make, monkeypatch):
+    """RecBole joins the columns of the items into every batch, positives and negatives."""
+    seen = set()
+    original = Trainer._step
+
+    def noted(trainer, batch):
+        seen.update(batch.columns)
+        return original(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "_step", noted)
+    fit(*make("VBPR", epochs=1))
+    assert seen == {"user_id", "item_id", "neg_item_id"}
+
+
+def test_users_are_ranked_in_blocks(make):
+    """RecBole's default ranks one user a batch past 2,048 items."""
+    fitted = fit(*make("BPR", epochs=1))
+    blocks = []
+    original = fitted.model.full_sort_predict
+    fitted.model.full_sort_predict = lambda batch: blocks.append(len(batch)) or original(batch)
+    evaluate(fitted)
+    assert blocks == [40]
 
 
 def test_the_logging_of_others_is_left_alone(make):

@@ -3,9 +3,9 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,19 +139,23 @@ def make_shop(tmp_path):
 
 
 @pytest.fixture
-def start(home):
+def start(home, tmp_path):
     """Return a function that starts the command line as a process of its own."""
-    started = []
+    started, work = [], tmp_path / "work"
+    work.mkdir()
 
     def run(*words):
+        # The background jobs of a shell ignore Ctrl-C, and so would what they start.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             [sys.executable, "-m", "mmbench", *map(str, words)],
             env={**os.environ, "MMBENCH_HOME": str(home), "OMP_NUM_THREADS": "1"},
-            cwd=Path(__file__).parents[2],
+            cwd=work,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        signal.signal(signal.SIGINT, usual)
         started.append(process)
         return process
 
@@ -159,3 +163,4 @@ def start(home):
     for process in started:
         process.kill()
         process.communicate()
+    assert list(work.iterdir()) == []  # only the home is written to
