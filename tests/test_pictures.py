@@ -96,7 +96,8 @@ def test_a_bomb_in_a_decoder_that_allocates_on_opening_is_refused(tmp_path):
     canvas = (16383 - 1).to_bytes(3, "little") * 2
     body = b"WEBPVP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + canvas
     path = _write(tmp_path / "bomb.webp", b"RIFF" + struct.pack("<I", len(body)) + body)
-    assert "too large" in str(check_picture(path))
+    # Pillow 12 refuses it while opening, later ones tell its size.
+    assert str(check_picture(path)).startswith(("too large", "cannot be decoded"))
 
 
 def test_the_largest_side_is_still_read(tmp_path):
