@@ -39,11 +39,11 @@ app.add_typer(
 )
 
 HomeOption = Annotated[  # a text: Path("") would be the working directory
-    str | None, typer.Option("--home", help="where everything is written [./mmbench-home]")
+    str | None, typer.Option("--home", help="where everything is written (./mmbench-home)")
 ]
-ModelOption = Annotated[str | None, typer.Option(help="the recommender [VBPR]")]
-EncoderOption = Annotated[str | None, typer.Option(help="the encoder [efficientnet+minilm]")]
-DatasetOption = Annotated[str | None, typer.Option(help="the dataset [toyshop]")]
+ModelOption = Annotated[str | None, typer.Option(help="the recommender (VBPR)")]
+EncoderOption = Annotated[str | None, typer.Option(help="the encoder (efficientnet+minilm)")]
+DatasetOption = Annotated[str | None, typer.Option(help="the dataset (toyshop)")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter; repeatable")
 ]
@@ -73,9 +73,11 @@ def run(
     model: ModelOption = None,
     encoder: EncoderOption = None,
     dataset: DatasetOption = None,
-    protocol: Annotated[str | None, typer.Option(help="[the dataset's]")] = None,
-    paradigm: Annotated[str | None, typer.Option(help="[frozen]")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds [1]")] = None,
+    protocol: Annotated[str | None, typer.Option(help="the protocol (the dataset's)")] = None,
+    paradigm: Annotated[
+        str | None, typer.Option(help="how the encoder is trained (frozen)")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds (1)")] = None,
     seed: SeedOption = None,
     set_: SetOption = None,
     config: Annotated[Path | None, typer.Option(help="a YAML of these options")] = None,
@@ -207,7 +209,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def leaderboard(
     results: Annotated[
-        list[Path] | None, typer.Argument(help="folders of records [the home's]")
+        list[Path] | None, typer.Argument(help="folders of records (the home's)")
     ] = None,
     metric: Annotated[str, typer.Option(help="metrics, with commas")] = "recall@20,ndcg@20",
     home: HomeOption = None,

@@ -47,13 +47,16 @@ def _function(source: str, options: Any, defaults: Mapping[str, Any]) -> Any:
         "name": (str, "name of the dataset"),
         "protocol": (str, "the protocol whose rule splits the interactions"),
         "k_core": (int, "smallest number of interactions of a user and an item; 0 for none"),
-        "home": (str, "where everything is written [./mmbench-home]"),
+        "home": (str, "where everything is written (./mmbench-home)"),
     }
     fields = options.model_fields.items()
     own = {name: (_plain(field.annotation), field.description or "") for name, field in fields}
     needed = {name for name, field in fields if field.is_required()} - defaults.keys()
     told = {**own, **shared}.items()
-    parameters = [_parameter(name, *about, name in needed) for name, about in told]
+    parameters = [
+        _parameter(name, kind, _with_default(description, defaults.get(name)), name in needed)
+        for name, (kind, description) in told
+    ]
     force = Annotated[bool, typer.Option("--force", help="replace the dataset of that name")]
     parameters.append(
         inspect.Parameter("force", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=force)
@@ -61,6 +64,10 @@ def _function(source: str, options: Any, defaults: Mapping[str, Any]) -> Any:
     prepare_source.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     prepare_source.__annotations__ = {p.name: p.annotation for p in parameters}
     return prepare_source
+
+
+def _with_default(description: str, default: Any) -> str:
+    return description if default is None else f"{description} ({default})"
 
 
 def _parameter(name: str, kind: type, description: str, needed: bool) -> inspect.Parameter:
