@@ -1,10 +1,11 @@
 """Can mmbench work here? Versions, device, home, what is missing and the line that mends it."""
 
-import os
 import platform
 import shutil
+import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from mmbench.datasets.dataset import Dataset, prepared
 from mmbench.errors import UsageError
@@ -42,7 +43,7 @@ def check(home: Home | None = None) -> Checkup:
     facts["home"] = str(home.root)
     above = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
     facts["free space"] = f"{shutil.disk_usage(above).free / 2**30:.1f} GiB"
-    if not (above.is_dir() and os.access(above, os.W_OK)):
+    if not _can_write(above):
         troubles[f"cannot write to {above}"] = "name another home: --home FOLDER"
     if _has("recbole"):
         troubles |= _recbole()
@@ -52,9 +53,18 @@ def check(home: Home | None = None) -> Checkup:
     return Checkup(facts, troubles)
 
 
+def _can_write(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # os.access is always true for root
+            return True
+    except OSError:
+        return False
+
+
 def _damage(home: Home, name: str) -> list[str]:
     try:
-        return Dataset.load(home, name).damage()
+        dataset = Dataset.load(home, name)
+        return dataset.damage() or dataset.damaged_pictures()
     except UsageError as error:
         return [str(error)]
 

@@ -227,14 +227,15 @@ class _Extraction:
             yield int(row), Content(image, self.catalog.text(int(row)) if "text" in needs else None)
 
     def _join(self, starts: range) -> Feature:
-        shards = [self._read(start) for start in starts]
-        dim = max([1, *(shard["vectors"].shape[1] for shard in shards)])
-        matrix = np.zeros((len(self.catalog.ids), dim), np.float32)  # (n_items, dim)
-        mask = np.zeros(len(matrix), bool)
-        for shard in shards:
-            if len(shard["rows"]):
-                matrix[shard["rows"]] = shard["vectors"]
-                mask[shard["rows"]] = True
+        n_items = len(self.catalog.ids)
+        matrix: NDArray[Any] = np.zeros((n_items, 1), np.float32)  # (n_items, dim)
+        mask = np.zeros(n_items, bool)
+        for shard in map(self._read, starts):  # one at a time: a catalogue may be large
+            rows, vectors = shard["rows"], shard["vectors"]
+            if len(rows) and not mask.any():
+                matrix = np.zeros((n_items, vectors.shape[1]), np.float32)
+            if len(rows):
+                matrix[rows], mask[rows] = vectors, True
             self.seconds += float(shard["seconds"])
         self.unreadable = {self.catalog.ids[row] for row in np.flatnonzero(self.mask & ~mask)}
         return Feature(matrix, mask)

@@ -23,6 +23,7 @@ from mmbench.specs import (
     Trial,
     dataset_spec,
     names,
+    parse,
     protocol_spec,
     recommender_spec,
     run_defaults,
@@ -73,14 +74,16 @@ def plan(
     spec = recommender_spec(model or usual["model"])
     settings = resolve(spec, defaults(spec.name), hyperparameters or {})
     content = _encoder(spec, encoder, usual["encoder"])
+    where, way = extract.resolve_device(device), _paradigm(paradigm or usual["paradigm"])
     opened = _open(dataset or usual["dataset"], home, progress or Silent())
     rules = _protocol(opened, protocol)
-    features = extract.plan(opened, content, random_weights, device, home)
+    features = extract.plan(opened, content, random_weights, where, home)
     home.require_writable()
-    trial = _trial(opened, content, spec, rules, paradigm or usual["paradigm"])
-    rest = {"hyperparameters": settings, "random_weights": random_weights}
-    each = [trial.model_copy(update={**rest, "seed": seed}) for seed in _seeds(seeds, rules)]
-    return [_planned(trial, rules, opened, features, home, device) for trial in each]
+    cell = {"dataset": opened.name, "encoder": content, "model": spec.name}
+    rest = {"protocol": rules.name, "paradigm": way, "random_weights": random_weights}
+    wanted = {**cell, **rest, "hyperparameters": settings}
+    trials = [parse(Trial, {**wanted, "seed": s}, "trial") for s in _seeds(seeds, rules)]
+    return [_planned(trial, rules, opened, features, home, where) for trial in trials]
 
 
 def _planned(
@@ -94,24 +97,13 @@ def _planned(
     identity = _identity(trial, protocol, dataset, features)
     folder = home.results / trial.dataset / extract.file_name(trial.encoder) / trial.model
     path = folder / f"{identity[:SHORT]}-s{trial.seed}.json"
-    where = extract.resolve_device(device)
-    return Planned(trial, protocol, dataset, features, path, where, identity)
+    return Planned(trial, protocol, dataset, features, path, device, identity)
 
 
-def _trial(
-    dataset: Dataset, encoder: str, spec: RecommenderSpec, protocol: Protocol, paradigm: str
-) -> Trial:
-    if paradigm not in PARADIGMS:
-        raise UsageError(f"--paradigm {paradigm}: {nearest(paradigm, PARADIGMS)}")
-    return Trial(
-        dataset=dataset.name,
-        encoder=encoder,
-        paradigm="frozen",
-        model=spec.name,
-        protocol=protocol.name,
-        hyperparameters={},
-        seed=0,
-    )
+def _paradigm(name: str) -> str:
+    if name not in PARADIGMS:
+        raise UsageError(f"--paradigm {name}: {nearest(name, PARADIGMS)}")
+    return name
 
 
 def _encoder(spec: RecommenderSpec, wished: str | None, usual: str) -> str:
@@ -135,7 +127,10 @@ def _open(name: str, home: Home, progress: Progress) -> Dataset:
     if name not in prepared(home) and name in names("datasets") and dataset_spec(name).ready:
         progress.say(f"preparing the dataset {name}")
         return prepare(name, home=home, progress=progress)
-    return Dataset.load(home, name)
+    found = Dataset.load(home, name)
+    for line in found.damage():
+        raise UsageError(f"{line}: prepare the dataset again with --force")
+    return found
 
 
 def _protocol(dataset: Dataset, name: str | None) -> Protocol:

@@ -112,23 +112,32 @@ def execute(planned: Planned, progress: Progress | None = None) -> Record:
     """Run one planned trial and write its record, whatever happens.
 
     A failure becomes a record with status `failed` and its traceback, an interruption one with
-    status `stopped`, which is raised again once it is written.
+    status `stopped`, which is raised again once it is written; neither replaces a record that is
+    ok.
+
+    Raises:
+        UsageError, OSError: something a person can mend (a full disk); no record is written.
     """
     progress = progress or Silent()
     started, meter = datetime.now(timezone.utc), Meter()
     try:
         values, per_user = score(fit(planned, progress), meter, started)
-    except UsageError:
+    except (UsageError, OSError):
         raise
     except KeyboardInterrupt as stop:
-        Record(planned.path, _broken(planned, "stopped", started, stop)).write()
+        _write_broken(planned, "stopped", started, stop)
         raise
     except Exception as error:
-        failed = Record(planned.path, _broken(planned, "failed", started, error))
-        failed.write()
-        return failed
+        return _write_broken(planned, "failed", started, error)
     record = Record(planned.path, values)
     record.write(per_user)
+    return record
+
+
+def _write_broken(planned: Planned, status: str, started: datetime, error: BaseException) -> Record:
+    record = Record(planned.path, _broken(planned, status, started, error))
+    if done(planned) is None:
+        record.write()
     return record
 
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mmbench.home import Home
 from recbole_ext.config import Config
 from recbole_ext.dataset import MultimodalDataset
 
+torch.set_num_threads(1)  # threads cost more than they give on tensors this small
 SHARED = Path(__file__).parents[2] / "shared"
 USERS, ITEMS = 40, 30
 
@@ -22,8 +24,13 @@ def shared_data():
     return folder
 
 
-def write_parts(folder, train, valid, test):
-    """Write pre-split atomic files; each part is a list of (user, item)."""
+@pytest.fixture(scope="session")
+def write_parts():
+    """Return what writes pre-split atomic files; each part is a list of (user, item)."""
+    return _write_parts
+
+
+def _write_parts(folder, train, valid, test):
     folder.mkdir(parents=True)
     for name, pairs in (("train", train), ("valid", valid), ("test", test)):
         lines = ["user_id:token\titem_id:token\ttimestamp:float"]
@@ -41,7 +48,7 @@ def checkerboard(tmp_path_factory):
         for part, items in zip(parts, (liked[:9], liked[9:12], liked[12:]), strict=True):
             part += [(f"u{user}", f"i{item}") for item in items]
     root = tmp_path_factory.mktemp("data")
-    write_parts(root / "board", *parts)
+    _write_parts(root / "board", *parts)
     return root
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import write_parts
 
 from recbole_ext.config import Config
 from recbole_ext.dataset import MultimodalDataset
@@ -21,7 +20,7 @@ def load(root, name="odd", **settings):
 
 
 @pytest.fixture
-def odd(tmp_path):
+def odd(tmp_path, write_parts):
     write_parts(tmp_path / "odd", PAIRS, PAIRS[:1], PAIRS[1:2])
     return load(tmp_path)
 

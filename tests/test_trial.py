@@ -10,6 +10,7 @@ import pytest
 
 import mmbench
 from mmbench import trial
+from mmbench.datasets.prepare import prepare
 from mmbench.errors import UsageError
 from mmbench.home import Home
 from mmbench.plan import command, done, plan
@@ -150,16 +151,35 @@ def test_a_failure_is_a_record(toyshop_home):
     assert done(planned) is None  # it is tried again
 
 
-def test_an_interruption_is_a_record(toyshop_home):
-    class Stop(Silent):
-        def advance(self, task, done, total, note=""):
-            if task.startswith("train") and done == 2:
-                raise KeyboardInterrupt
+class StopInTraining(Silent):
+    def advance(self, task, done, total, note=""):
+        if task.startswith("train") and done == 2:
+            raise KeyboardInterrupt
 
+
+def test_a_good_record_outlives_an_interrupted_repetition(record):
+    home = Home(record.path.parents[4])
+    before = read_record(record.path)
+    (planned,) = plan("VBPR", "classic", "toyshop", home=home, hyperparameters=FEW)
+    with pytest.raises(KeyboardInterrupt):
+        trial.execute(planned, StopInTraining())
+    assert read_record(record.path) == before
+    assert len(before.per_user()["users"]) > 0
+
+
+def test_a_damaged_dataset_is_refused(tmp_path):
+    home = Home(tmp_path / "home")
+    prepare("toyshop", users=40, items=30, home=home)
+    (home.datasets / "toyshop" / "toyshop.train.inter").write_text("")
+    with pytest.raises(UsageError, match=r"train\.inter: changed.*--force"):
+        plan("VBPR", "classic", "toyshop", home=home)
+
+
+def test_an_interruption_is_a_record(toyshop_home):
     settings = {"epochs": 5}
     planned = plan("VBPR", "classic", "toyshop", home=toyshop_home, hyperparameters=settings)[0]
     with pytest.raises(KeyboardInterrupt):
-        trial.execute(planned, Stop())
+        trial.execute(planned, StopInTraining())
     assert read_record(planned.path).status == "stopped"
     assert trial.execute(planned).status == "ok"
 
@@ -217,6 +237,8 @@ def test_random_weights_are_in_the_record(toyshop_home):
         ({"model": "BPR", "encoder": "classic"}, "reads no item features"),
         ({"device": "cuda:99"}, "GPUs"),
         ({"seeds": 99}, "protocol random has"),
+        ({"seeds": [-1]}, "seed: "),
+        ({"dataset": "unseen", "paradigm": "end2end"}, "--paradigm end2end"),
         ({"encoder": "oracle", "dataset": "toyshop", "hyperparameters": {"x": 1}}, "--set x"),
     ],
 )

@@ -52,7 +52,7 @@ def test_scores_are_equation_4(make, norm):
 
 
 def test_the_loss_is_the_papers(make):
-    model, dataset = build(make, reg_weight=0.3)
+    model, dataset = build(make, reg_weight=0.3, projection_reg_weight=0.7)
     w, f = weights(model), normalised(dataset)
     users, positive, negative = [1, 2, 2], [3, 4, 5], [6, 7, 8]
     margin = np.array(
@@ -65,7 +65,8 @@ def test_the_loss_is_the_papers(make):
     for name in ("gamma_i.weight", "beta_i.weight"):
         touched += [w[name][positive], w[name][negative]]
     squares = sum((rows**2).sum() for rows in touched) / 3
-    expected = -np.log(1 / (1 + np.exp(-margin))).mean() + 0.3 * squares
+    shared = sum((w[f"{kind}.{m}.weight"] ** 2).sum() for kind in ("E", "beta_prime") for m in f)
+    expected = -np.log(1 / (1 + np.exp(-margin))).mean() + 0.3 * squares + 0.7 * shared
     batch = {"user_id": users, "item_id": positive, "neg_item_id": negative}
     loss = model.calculate_loss(Interaction({k: torch.tensor(v) for k, v in batch.items()}))
     assert loss.item() == pytest.approx(expected, abs=1e-5)

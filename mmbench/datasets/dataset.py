@@ -67,9 +67,17 @@ class Dataset:
         return Catalog(self.folder, frame, attributes)
 
     def damage(self) -> list[str]:
-        """Return what differs from the manifest, a line each: files gone or changed."""
+        """Return which tables differ from the manifest, a line each: gone or changed."""
+        return self._compare(self.manifest["files"])
+
+    def damaged_pictures(self) -> list[str]:
+        """Return which pictures differ from images.sha256, a line each; reads them all."""
+        lines = (self.folder / "images.sha256").read_text(encoding="utf-8").splitlines()
+        return self._compare({line[66:]: line[:64] for line in lines})
+
+    def _compare(self, sums: Mapping[str, str]) -> list[str]:
         found = []
-        for name, sha256 in self.manifest["files"].items():
+        for name, sha256 in sums.items():
             path = self.folder / name
             if not path.is_file():
                 found.append(f"{path}: gone")

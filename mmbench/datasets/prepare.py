@@ -146,14 +146,17 @@ def _write_pictures(folder: Path, items: pd.DataFrame, files: Mapping[str, Path]
     (folder / "images").mkdir()
     sums: list[str] = []
     names: list[str | None] = []
+    taken: set[str] = set()
     for item in items["item_id"]:
         source = files.get(item)
         if source is None:
             names.append(None)
             continue
         stem = quote(item, safe="")
-        short = stem if len(stem) < 100 else fingerprint(item)
-        target = folder / "images" / f"{short}{source.suffix.lower()}"
+        if len(stem) > 100 or stem.casefold() in taken:  # some file systems know no case
+            stem = fingerprint(item)
+        taken.add(stem.casefold())
+        target = folder / "images" / f"{stem}{source.suffix.lower()}"
         shutil.copyfile(source, target)
         names.append(f"images/{target.name}")
         sums.append(f"{file_sha256(target)}  {names[-1]}")

@@ -20,8 +20,8 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
     """Visual Bayesian Personalized Ranking over any number of modalities.
 
     Args:
-        config: `embedding_size` (K), `feature_size` (D), `reg_weight` (lambda), `feature_norm`,
-            `trainable_features`.
+        config: `embedding_size` (K), `feature_size` (D), `reg_weight` (lambda of the vectors),
+            `projection_reg_weight` (lambda of E and beta'), `feature_norm`, `trainable_features`.
         dataset: a `MultimodalDataset`; without features this is BPR-MF with item biases.
 
     An item without a modality gets nothing from it: its f_i is zero there.
@@ -33,6 +33,7 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         super().__init__(config, dataset)
         latent, visual = config["embedding_size"], config["feature_size"]
         self.reg_weight = config["reg_weight"]
+        self.projection_reg_weight = config["projection_reg_weight"]
         self.modalities = tuple(dataset.features)
         for name in self.modalities:
             f = prepared(dataset.features[name], config["feature_norm"])
@@ -71,7 +72,7 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         return torch.cat(parts, dim=1)
 
     def calculate_loss(self, interaction: Any) -> Tensor:
-        """Return BPR's loss (section "Model Learning") with its regulariser on the touched rows."""
+        """Return BPR's loss (section "Model Learning") with its regularisers."""
         user = self.users(interaction[self.USER_ID])  # (n, K + 1 + D)
         pair = torch.cat([interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]])
         seen, place = torch.unique(pair, return_inverse=True)  # each item is projected once
@@ -79,8 +80,11 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         loss = self.bpr((user * positive).sum(1), (user * negative).sum(1))
         k = self.gamma_u.embedding_dim
         rows = [user[:, :k], user[:, k + 1 :], positive[:, :k], negative[:, :k], self.beta_i(pair)]
-        squares = torch.stack([part.square().sum() for part in rows]).sum() / len(user)
-        result: Tensor = loss + self.reg_weight * squares
+        touched = torch.stack([part.square().sum() for part in rows]).sum() / len(user)
+        shared = [*self.E.parameters(), *self.beta_prime.parameters()]
+        projections = sum((weight.square().sum() for weight in shared), start=loss.new_zeros(()))
+        regulariser = self.reg_weight * touched + self.projection_reg_weight * projections
+        result: Tensor = loss + regulariser
         return result
 
     def predict(self, interaction: Any) -> Tensor:

@@ -182,7 +182,7 @@ def test_items_that_were_damaged(cli, refused, home, shop):
     path = home / "datasets" / "mine" / "items.parquet"
     path.write_bytes(path.read_bytes()[:100])
     line = refused("run", "--dataset", "mine", "--encoder", "classic")
-    assert f"cannot read {path}" in line
+    assert f"{path}: changed since it was prepared" in line
 
 
 def test_ids_that_look_like_something_else(cli, home, make_shop):
