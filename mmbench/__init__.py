@@ -26,17 +26,19 @@ __all__ = ["check", "encode", "leaderboard", "list_", "prepare", "run", "show"]
 __version__ = "0.1.0"
 
 _VERBS = {
-    "check": "mmbench.checkup",
-    "encode": "mmbench.extract",
-    "leaderboard": "mmbench.table",
-    "list_": "mmbench.inventory",
-    "prepare": "mmbench.datasets.prepare",
-    "run": "mmbench.trial",
-    "show": "mmbench.inventory",
+    "check": "mmbench.checkup:check",
+    "encode": "mmbench.extract:encode",
+    "leaderboard": "mmbench.table:leaderboard",
+    "list": "mmbench.inventory:list_",
+    "list_": "mmbench.inventory:list_",
+    "prepare": "mmbench.datasets.prepare:prepare",
+    "run": "mmbench.trial:run",
+    "show": "mmbench.inventory:show",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _VERBS:
-        return getattr(import_module(_VERBS[name]), name)
+        module, function = _VERBS[name].split(":")
+        return getattr(import_module(module), function)
     raise AttributeError(f"module 'mmbench' has no attribute '{name}'")

@@ -47,7 +47,7 @@ class Plan:
 
 
 def encode(
-    dataset: Dataset,
+    dataset: Dataset | str,
     encoder: str,
     *,
     random_weights: bool = False,
@@ -57,11 +57,20 @@ def encode(
 ) -> FeatureSet:
     """Return the features of a dataset under an encoder, from disk where they are there.
 
+    Args:
+        dataset: a dataset, or the name of a prepared one.
+        encoder: its name.
+        random_weights: allow a model without weights.
+        device: auto, cpu, cuda or cuda:N.
+        home: see `Home.find`.
+        progress: told about long work.
+
     Raises:
         UsageError: an unknown encoder, missing weights, a device that is not there.
     """
     home, progress = home or Home.find(), progress or Silent()
-    return extract(plan(dataset, encoder, random_weights, device, home), dataset, progress)
+    opened = Dataset.load(home, dataset) if isinstance(dataset, str) else dataset
+    return extract(plan(opened, encoder, random_weights, device, home), opened, progress)
 
 
 def plan(dataset: Dataset, encoder: str, random_weights: bool, device: str, home: Home) -> Plan:

@@ -171,6 +171,21 @@ def test_the_manifest_names_the_rule(files, tmp_path):
     assert made.manifest["counts"]["test"] == 30
 
 
+def test_items_that_a_split_drops_are_not_encoded(files, tmp_path):
+    visits = pd.read_csv(files / "visits.csv")
+    late = pd.DataFrame([("new", f"p/{i}", 5, 1_700_000_000 + i) for i in (0, 1)])
+    late.columns = visits.columns
+    ghost = pd.DataFrame([("new", "late", 5, 1_800_000_000)], columns=visits.columns)
+    pd.concat([visits, late, ghost]).to_csv(files / "visits.csv", index=False)
+    with (files / "items.jsonl").open("a") as file:
+        file.write('{"what": "late", "name": "x", "picture": ""}\n')
+    chosen = options(files, k_core=0)
+    made = prepare("folder", home=Home(tmp_path / "home"), protocol="global-time", **chosen)
+    assert made.manifest["dropped_by_split"]["users_without_train"] == 1
+    assert "late" not in made.catalog.ids
+    assert len(made.catalog.ids) == made.manifest["counts"]["items"]
+
+
 def test_an_unknown_dataset_names_the_nearest(toyshop_home):
     with pytest.raises(UsageError, match="the nearest is toyshop"):
         Dataset.load(toyshop_home, "toyshopp")

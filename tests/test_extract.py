@@ -21,7 +21,7 @@ def planned(shop, home, encoder="classic", random_weights=False):
 
 
 def test_every_row_is_its_items_own(shop, toyshop_home):
-    features = extract.encode(shop, "classic", home=toyshop_home, device="cpu")
+    features = extract.encode("toyshop", "classic", home=toyshop_home, device="cpu")
     catalog = shop.catalog
     assert features.ids == catalog.ids
     from mmbench.encoders.base import Content

@@ -53,3 +53,4 @@ def test_no_module_hides_a_verb():
     assert not modules & set(mmbench.__all__)
     importlib.import_module("mmbench.table")
     assert all(callable(getattr(mmbench, verb)) for verb in mmbench.__all__)
+    assert "classic" in mmbench.list("encoders")["encoders"]

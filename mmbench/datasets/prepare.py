@@ -98,7 +98,7 @@ def write(
         raise UsageError(f"protocol '{protocol.name}' cuts by time: name the column by --time-col")
     parts = split(kept, protocol.split)
     check_leakage(parts, protocol.split)
-    sold = set(kept["item_id"])
+    sold = set().union(*(getattr(parts, part)["item_id"] for part in PARTS))
     items = raw.items[raw.items["item_id"].isin(sold)].sort_values("item_id", ignore_index=True)
     pictures = _check_pictures({i: p for i, p in raw.pictures.items() if i in sold}, progress)
     filtered = {**raw.filtered, "k_core": len(raw.interactions) - len(kept)}
