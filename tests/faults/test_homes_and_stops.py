@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -53,45 +54,43 @@ def test_an_empty_home_is_the_usual_one(cli, home, tmp_path, monkeypatch):
     assert list((tmp_path / "here").iterdir()) == []
 
 
-@pytest.fixture
-def room():
-    """Return a function that lets no file grow beyond some bytes, as a full disk would."""
+@contextmanager
+def room(size):
+    """Let no file grow beyond some bytes, as a full disk would; pytest's own files are files, too."""
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def limit(size):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
-
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 @pytest.mark.parametrize("size", [4, 2_000, 9_000, 11_000])
-def test_no_room_for_a_dataset(cli, refused, tiny, room, size):
-    room(size)
-    line = refused("prepare", "toyshop", "--users", "60", "--items", "40", "--name", "new")
+def test_no_room_for_a_dataset(refused, tiny, size):
+    with room(size):
+        line = refused("prepare", "toyshop", "--users", "60", "--items", "40", "--name", "new")
     assert "--home" in line
     assert [path.name for path in (tiny / "datasets").iterdir()] == ["tiny"]
 
 
 @pytest.mark.parametrize("encoder", ["classic", "noise"])
-def test_no_room_for_features(cli, refused, listing, tiny, room, encoder):
-    room(3_000)
+def test_no_room_for_features(cli, refused, listing, tiny, encoder):
     before = listing()
     for words in (("encode",), ("run", "--set", "epochs=1")):
-        line = refused(*words, "--dataset", "tiny", "--encoder", encoder)
+        with room(3_000):
+            line = refused(*words, "--dataset", "tiny", "--encoder", encoder)
         assert f"cannot write {tiny / 'features' / 'tiny'}" in line
         assert "make room, or name another folder with --home" in line
-    room(10**9)
     assert cli("encode", "--dataset", "tiny", "--encoder", encoder)[0] == 0
     assert listing().keys() > before.keys()
 
 
 @pytest.mark.parametrize("size", [100, 1_000, 3_500])
-def test_no_room_for_a_record(cli, refused, tiny, room, size):
+def test_no_room_for_a_record(cli, refused, tiny, size):
     assert cli("encode", "--encoder", "id", "--dataset", "tiny")[0] == 0
-    room(size)
-    assert f"cannot write {tiny / 'results'}" in refused(*RUN)
-    room(10**9)
+    with room(size):
+        line = refused(*RUN)
+    assert f"cannot write {tiny / 'results'}" in line
     assert cli(*RUN)[0] == 0
     assert record(tiny)["status"] == "ok"
 
