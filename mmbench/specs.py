@@ -40,6 +40,7 @@ class EncoderSpec(Spec):
     of: str | None = None  # the encoder whose rows a control takes
     control: bool = False
     modalities: dict[str, dict[str, Scalar]]
+    variants: dict[str, dict[str, dict[str, Scalar]]] = {}  # X of NAME:X → its modalities instead
 
 
 class Split(Spec):
@@ -197,13 +198,18 @@ def encoder_yaml(head: str) -> EncoderSpec:
 
 
 def encoder_spec(name: str) -> EncoderSpec:
-    """Return the encoder called NAME or NAME:ARGUMENT.
+    """Return the encoder called NAME, NAME:ARGUMENT or NAME:VARIANT.
 
     Raises:
-        UsageError: unknown name, or an argument missing or given where none is taken.
+        UsageError: unknown name or variant, or an argument missing or given where none is taken.
     """
     head, colon, argument = name.partition(":")
     spec = encoder_yaml(head)
+    if colon and spec.variants:
+        if argument not in spec.variants:
+            known = nearest(argument, spec.variants)
+            raise UsageError(f"encoder '{head}' has no variant '{argument}': {known}")
+        return spec.model_copy(update={"name": name, "modalities": spec.variants[argument]})
     if colon and spec.argument is None:
         raise UsageError(f"encoder '{head}' takes nothing after a colon: write --encoder {head}")
     if colon and not argument:

@@ -108,6 +108,13 @@ def test_an_argument_follows_the_colon():
     assert {options["model"] for options in spec.modalities.values()} == {"ViT-B-32"}
 
 
+def test_a_variant_follows_the_colon_and_brings_its_own_modalities():
+    assert set(encoder_spec("vlmo").modalities) == {"image", "text"}
+    assert encoder_spec("vlmo:joint").name == "vlmo:joint"
+    assert set(encoder_spec("vlmo:joint").modalities) == {"joint"}
+    assert encoder_spec("permuted:vlmo:joint").of == "vlmo:joint"
+
+
 def test_a_control_takes_the_rows_of_another_encoder():
     assert encoder_spec("permuted").of == "classic"
     assert encoder_spec("permuted:efficientnet+minilm").of == "efficientnet+minilm"
@@ -120,6 +127,7 @@ def test_a_control_takes_the_rows_of_another_encoder():
         ("classic:x", "takes nothing after a colon"),
         ("openclip", "write openclip:model"),
         ("file:", "lacks its path"),
+        ("vlmo:jiont", "encoder 'vlmo' has no variant 'jiont': the nearest is joint"),
         ("Classic", "the nearest is classic"),
     ],
 )

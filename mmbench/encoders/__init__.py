@@ -10,6 +10,7 @@ BACKENDS = Registry(
         "cnn": "mmbench.encoders.cnn:Cnn",
         "sentence": "mmbench.encoders.sentence:Sentence",
         "openclip": "mmbench.encoders.openclip:OpenClip",
+        "vlmo": "mmbench.encoders.vlmo:Vlmo",
         "ready": "mmbench.encoders.ready:Ready",
         "noise": "mmbench.encoders.controls:Noise",
         "permuted": "mmbench.encoders.controls:Permuted",

@@ -56,7 +56,7 @@ def test_an_empty_home_is_the_usual_one(cli, home, tmp_path, monkeypatch):
 
 @contextmanager
 def room(size):
-    """Let no file grow beyond some bytes, as a full disk would; pytest's own files are files, too."""
+    """Let no file grow beyond some bytes, as a full disk would (pytest's own are files, too)."""
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
     try:
