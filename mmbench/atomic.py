@@ -1,5 +1,6 @@
 """Files and folders that are there whole or not at all: written beside, then renamed."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -51,6 +52,22 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 part.rename(path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs; another process that wants it waits.
+
+    The system lets go of it when a process dies, so a killed one locks nobody out.
+    """
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmbench.atomic import whole_file
+from mmbench.atomic import locked, whole_file
 from mmbench.datasets.catalog import Catalog
 from mmbench.datasets.dataset import Dataset
 from mmbench.datasets.pictures import UnreadablePicture
@@ -93,9 +93,16 @@ def plan(dataset: Dataset, encoder: str, random_weights: bool, device: str, home
 
 def extract(plan: Plan, dataset: Dataset, progress: Progress) -> FeatureSet:
     """Return the planned features, made now or read from disk."""
+    if not (plan.folder / META).is_file():
+        # Another process may be at it: then this one waits and reads what that one wrote.
+        with locked(plan.folder.with_name(f".{plan.folder.name}.lock")):
+            if not (plan.folder / META).is_file():
+                _make(plan, dataset, progress)
+    return FeatureSet.load(plan.folder, plan.fingerprint, dataset.catalog.ids)
+
+
+def _make(plan: Plan, dataset: Dataset, progress: Progress) -> None:
     catalog = dataset.catalog
-    if (plan.folder / META).is_file():
-        return FeatureSet.load(plan.folder, plan.fingerprint, catalog.ids)
     base = extract(plan.base, dataset, progress) if plan.base else None
     shards = plan.folder.with_name(f".{plan.folder.name}.shards")
     modalities, seconds, unreadable = {}, 0.0, set()
@@ -115,7 +122,6 @@ def extract(plan: Plan, dataset: Dataset, progress: Progress) -> FeatureSet:
     meta = _meta(plan, dataset, seconds, sorted(unreadable))
     FeatureSet(catalog.ids, modalities, meta).save(plan.folder)
     shutil.rmtree(shards, ignore_errors=True)
-    return FeatureSet.load(plan.folder, plan.fingerprint, catalog.ids)
 
 
 def resolve_device(device: str) -> str:

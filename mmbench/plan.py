@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbench import extract
+from mmbench.atomic import locked
 from mmbench.datasets.dataset import Dataset, prepared
 from mmbench.datasets.prepare import prepare
 from mmbench.errors import UsageError, nearest
@@ -125,8 +126,11 @@ def _seeds(seeds: Sequence[int] | int, protocol: Protocol) -> Sequence[int]:
 def _open(name: str, home: Home, progress: Progress) -> Dataset:
     """Open a dataset; one that needs nothing from the person is made on the spot."""
     if name not in prepared(home) and name in names("datasets") and dataset_spec(name).ready:
-        progress.say(f"preparing the dataset {name}")
-        return prepare(name, home=home, progress=progress)
+        home.require_writable()
+        with locked(home.datasets / f".{name}.lock"):
+            if name not in prepared(home):  # another process may just have made it
+                progress.say(f"preparing the dataset {name}")
+                return prepare(name, home=home, progress=progress)
     found = Dataset.load(home, name)
     for line in found.damage():
         raise UsageError(f"{line}: prepare the dataset again with --force")
