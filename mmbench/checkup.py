@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 
 from mmbench.datasets.dataset import Dataset, prepared
@@ -34,9 +35,9 @@ class Checkup:
     troubles: dict[str, str]
 
 
-def check(home: Home | None = None) -> Checkup:
+def check(home: Home | str | PathLike[str] | None = None) -> Checkup:
     """Look at the installation and the home, datasets included; nothing is changed."""
-    home = home or Home.find()
+    home = Home.of(home)
     troubles = {f"{name} is not installed": line for name, line in NEEDED.items() if not _has(name)}
     facts = {**versions(), "commit": commit() or "not a checkout", "platform": platform.platform()}
     facts["device"] = _device() if _has("torch") else "unknown without torch"

@@ -55,7 +55,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="run even if the reco
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON on standard output, only")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
 RandomOption = Annotated[
-    bool, typer.Option("--random-weights", help="let a model without weights run, marked as such")
+    bool, typer.Option("--random-weights", help="use random weights, and mark the record")
 ]
 
 
@@ -111,6 +111,11 @@ def _execute(asked: dict[str, Any], device: str, home: Home, force: bool) -> "li
     return records
 
 
+def _told(test: dict[str, float]) -> list[str]:
+    """Return which metrics a line shows: the usual two where the protocol has them."""
+    return [name for name in ("recall@20", "ndcg@20") if name in test] or list(test)[:2]
+
+
 def _print_records(records: "list[Record]", as_json: bool) -> None:
     if as_json:
         values = [record.values for record in records]
@@ -122,7 +127,7 @@ def _print_records(records: "list[Record]", as_json: bool) -> None:
             print(f"record: {record.path}", file=sys.stderr)
         elif not as_json:
             test = record.values["metrics"]["test"]
-            shown = "  ".join(f"{name} {test[name]:.4f}" for name in ("recall@20", "ndcg@20"))
+            shown = "  ".join(f"{name} {test[name]:.4f}" for name in _told(test))
             print(f"seed {record.trial['seed']}  {shown}  {record.path}")
     if any(record.status != "ok" for record in records):
         raise typer.Exit(FAILED)

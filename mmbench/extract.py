@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -52,7 +53,7 @@ def encode(
     *,
     random_weights: bool = False,
     device: str = "auto",
-    home: Home | None = None,
+    home: Home | str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> FeatureSet:
     """Return the features of a dataset under an encoder, from disk where they are there.
@@ -68,7 +69,7 @@ def encode(
     Raises:
         UsageError: an unknown encoder, missing weights, a device that is not there.
     """
-    home, progress = home or Home.find(), progress or Silent()
+    home, progress = Home.of(home), progress or Silent()
     opened = Dataset.load(home, dataset) if isinstance(dataset, str) else dataset
     return extract(plan(opened, encoder, random_weights, device, home), opened, progress)
 
@@ -102,6 +103,9 @@ def extract(plan: Plan, dataset: Dataset, progress: Progress) -> FeatureSet:
 
 
 def _make(plan: Plan, dataset: Dataset, progress: Progress) -> None:
+    # A cache must never hold the content of files that are not the fingerprint's.
+    for line in dataset.damage() or dataset.damaged_pictures():
+        raise UsageError(f"{line}: prepare the dataset again with --force")
     catalog = dataset.catalog
     base = extract(plan.base, dataset, progress) if plan.base else None
     shards = plan.folder.with_name(f".{plan.folder.name}.shards")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmbench.atomic import whole_folder
 from mmbench.errors import UsageError
+from mmbench.fingerprint import file_sha256
 
 SCHEMA = 1
 META = "meta.json"
@@ -53,7 +54,9 @@ class FeatureSet:
             for name, feature in self.modalities.items():
                 np.save(part / f"{name}.npy", feature.matrix)
                 np.save(part / f"{name}.mask.npy", feature.mask)
-            meta = {**self.meta, "schema": SCHEMA, "modalities": list(self.modalities)}
+            sums = {path.name: file_sha256(path) for path in sorted(part.iterdir())}
+            told = {"schema": SCHEMA, "modalities": list(self.modalities), "files": sums}
+            meta = {**self.meta, **told}
             (part / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -73,6 +76,9 @@ class FeatureSet:
         expected = "".join(f"{item}\n" for item in ids).encode()
         if not (folder / "items.txt").is_file() or (folder / "items.txt").read_bytes() != expected:
             raise UsageError(f"{folder}: its items are not those of the dataset: delete the folder")
+        for name, sha256 in meta.get("files", {}).items():
+            if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
+                raise UsageError(f"{folder}/{name}: gone or changed: delete the folder")
         modalities = {name: _read(folder, name, len(ids)) for name in meta["modalities"]}
         return cls(ids, modalities, meta)
 

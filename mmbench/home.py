@@ -21,6 +21,11 @@ class Home:
         """Return the home at `path`, else at $MMBENCH_HOME, else at ./mmbench-home."""
         return cls(Path(path or os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute())
 
+    @classmethod
+    def of(cls, home: "Home | str | os.PathLike[str] | None") -> "Home":
+        """Return a home as it is, or find the one that a path names; see `find` for None."""
+        return home if isinstance(home, Home) else cls.find(home)
+
     @property
     def datasets(self) -> Path:
         """Prepared datasets, a folder each."""

@@ -1,6 +1,7 @@
 """Every hyper-parameter of a trial: defaults, the person's values over them, all checked."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 from mmbench.errors import UsageError, nearest
 from mmbench.specs import Parameter, RecommenderSpec, Scalar, training_parameters
@@ -69,7 +70,7 @@ def _within(value: float, parameter: Parameter) -> bool:
     lower = parameter.min is None or value >= parameter.min
     above = parameter.above is None or value > parameter.above
     upper = parameter.max is None or value <= parameter.max
-    return lower and above and upper
+    return isfinite(value) and lower and above and upper
 
 
 def _range(parameter: Parameter) -> str:

@@ -1,6 +1,7 @@
 """What there is to choose from, and what one of it is: names, descriptions, defaults, ranges."""
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ READERS: Mapping[str, Any] = {
 }
 
 
-def list_(noun: str | None = None, home: Home | None = None) -> dict[str, dict[str, str]]:
+def list_(
+    noun: str | None = None, home: Home | str | PathLike[str] | None = None
+) -> dict[str, dict[str, str]]:
     """Return noun → name → description; the datasets prepared in the home are among them.
 
     Raises:
@@ -40,14 +43,18 @@ def list_(noun: str | None = None, home: Home | None = None) -> dict[str, dict[s
     for kind in [noun] if noun else NOUNS:
         found[kind] = {name: READERS[kind](name).description for name in names(kind)}
     if "datasets" in found:
-        found["datasets"] |= _prepared(home or Home.find())
+        found["datasets"] |= _prepared(Home.of(home))
     return found
 
 
 def _prepared(home: Home) -> dict[str, str]:
     described = {}
     for path in sorted(home.datasets.glob(f"[!.]*/{MANIFEST}")):
-        manifest = read_manifest(path.parent)
+        try:
+            manifest = read_manifest(path.parent)
+        except UsageError as error:
+            described[path.parent.name] = f"damaged: {error}"
+            continue
         counts = manifest["counts"]
         described[path.parent.name] = (
             f"prepared: {counts['users']} users, {counts['items']} items, "
@@ -56,13 +63,13 @@ def _prepared(home: Home) -> dict[str, str]:
     return described
 
 
-def show(name: str, home: Home | None = None) -> dict[str, Any]:
+def show(name: str, home: Home | str | PathLike[str] | None = None) -> dict[str, Any]:
     """Return everything known of a name: a record's path, a dataset, an encoder, a recommender ...
 
     Raises:
         UsageError: nothing has that name.
     """
-    path, home = Path(name), home or Home.find()
+    path, home = Path(name), Home.of(home)
     if path.suffix == ".json":
         return dict(read_record(path).values)
     folder = home.datasets / name
@@ -71,7 +78,7 @@ def show(name: str, home: Home | None = None) -> dict[str, Any]:
     for kind in NOUNS:
         if name.partition(":")[0] in names(kind):
             return {"kind": kind[:-1], **_described(kind, name)}
-    known = [other for kind in NOUNS for other in names(kind)]
+    known = [other for kind in NOUNS for other in names(kind)] + list(_prepared(home))
     raise UsageError(f"nothing is called '{name}': {nearest(name, known)}")
 
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +57,23 @@ def plan(
     paradigm: str | None = None,
     random_weights: bool = False,
     device: str = "auto",
-    home: Home | None = None,
+    expected: Mapping[str, str] | None = None,
+    home: Home | str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Planned]:
     """Resolve and check trials, one a seed; configs/run.yaml stands in for what is left out.
 
     Args:
         model, encoder, dataset: what to run; a recommender that reads no features takes none.
-        seeds: the seeds themselves, or how many of the protocol's.
-        protocol: the dataset's own where it is left out.
+        seeds: the seeds themselves, or how many of the protocol's; protocol: the dataset's own.
         hyperparameters: values over the recommender's defaults.
         random_weights: allow a model without weights; the record is marked.
-        device, home: auto, cpu, cuda or cuda:N; see `Home.find`.
+        device, home: auto, cpu, cuda or cuda:N; see `Home.of`.
+        expected: the fingerprints of the record that is repeated.
 
     Raises UsageError for anything a person can mend; nothing has been trained then.
     """
-    home, usual = home or Home.find(), run_defaults()
+    home, usual = Home.of(home), run_defaults()
     spec = recommender_spec(model or usual["model"])
     settings = resolve(spec, defaults(spec.name), hyperparameters or {})
     content = _encoder(spec, encoder, usual["encoder"])
@@ -80,11 +82,10 @@ def plan(
     rules = _protocol(opened, protocol)
     features = extract.plan(opened, content, random_weights, where, home)
     home.require_writable()
-    cell = {"dataset": opened.name, "encoder": content, "model": spec.name}
-    rest = {"protocol": rules.name, "paradigm": way, "random_weights": random_weights}
-    wanted = {**cell, **rest, "hyperparameters": settings}
-    trials = [parse(Trial, {**wanted, "seed": s}, "trial") for s in _seeds(seeds, rules)]
-    return [_planned(trial, rules, opened, features, home, where) for trial in trials]
+    trial = {**_names(opened, features, spec, rules), "paradigm": way, "hyperparameters": settings}
+    each = [parse(Trial, {**trial, "seed": s}, "trial") for s in _seeds(seeds, rules)]
+    planned = [_planned(one, rules, opened, features, home, where) for one in each]
+    return [_as_expected(one, expected or {}) for one in planned]
 
 
 def _planned(
@@ -99,6 +100,34 @@ def _planned(
     folder = home.results / trial.dataset / extract.file_name(trial.encoder) / trial.model
     path = folder / f"{identity[:SHORT]}-s{trial.seed}.json"
     return Planned(trial, protocol, dataset, features, path, device, identity)
+
+
+def _names(
+    dataset: Dataset, features: extract.Plan, spec: RecommenderSpec, protocol: Protocol
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "encoder": features.spec.name,
+        "random_weights": extract.weights(features) == "random",
+        "model": spec.name,
+        "protocol": protocol.name,
+    }
+
+
+def _as_expected(planned: Planned, expected: Mapping[str, str]) -> Planned:
+    found = {
+        "dataset": planned.dataset.fingerprint,
+        "features": planned.features.fingerprint,
+        "protocol": planned.protocol.identity(),
+        "trial": planned.identity,
+    }
+    for what, print_ in expected.items():
+        if found.get(what, print_) != print_:
+            raise UsageError(
+                f"the {what} is not what it was in the record ({print_[:SHORT]}, now "
+                f"{found[what][:SHORT]}): the numbers would be others; run it without --from"
+            )
+    return planned
 
 
 def _paradigm(name: str) -> str:
@@ -152,7 +181,7 @@ def _identity(trial: Trial, protocol: Protocol, dataset: Dataset, features: extr
     return fingerprint(
         {
             "trial": {k: v for k, v in trial.model_dump(mode="json").items() if k != "seed"},
-            "protocol": protocol.model_dump(mode="json", exclude={"seeds", "description"}),
+            "protocol": protocol.identity(),
             "dataset": dataset.fingerprint,
             "features": features.fingerprint,
         }
@@ -161,9 +190,12 @@ def _identity(trial: Trial, protocol: Protocol, dataset: Dataset, features: extr
 
 def done(planned: Planned) -> Record | None:
     """Return the record of a trial that already went well."""
-    if not planned.path.is_file():
+    if not (planned.path.is_file() and planned.path.with_suffix(".npz").is_file()):
         return None
-    record = read_record(planned.path)
+    try:
+        record = read_record(planned.path)
+    except UsageError:  # a damaged record is made again
+        return None
     return record if record.status == "ok" else None
 
 

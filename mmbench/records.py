@@ -81,8 +81,11 @@ def read_record(path: Path) -> Record:
     return Record(path, values)
 
 
+def record_paths(folder: Path) -> Iterator[Path]:
+    """Yield where the records below a folder are, in order."""
+    yield from (path for path in sorted(folder.rglob("*.json")) if path.name[0] != ".")
+
+
 def read_records(folder: Path) -> Iterator[Record]:
     """Yield the records below a folder, in the order of their paths."""
-    for path in sorted(folder.rglob("*.json")):
-        if not path.name.startswith("."):
-            yield read_record(path)
+    yield from map(read_record, record_paths(folder))

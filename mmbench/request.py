@@ -47,11 +47,14 @@ def of(
     wished = parse(RunSpec, read_yaml(config), str(config)) if config else RunSpec()
     chosen = {**wished.model_dump(exclude_none=True), **given}
     chosen["hyperparameters"] = {**wished.hyperparameters, **dict(map(_setting, settings))}
+    if seed is None and seeds is None:
+        seed, seeds = wished.seed, wished.seeds
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one, --seeds counts them: leave one of them out")
     _check_names(chosen)
-    chosen["seeds"] = [seed] if seed is not None else seeds or wished.seeds or 1
-    return {**chosen, "random_weights": random_weights}
+    chosen.pop("seed", None)
+    chosen["seeds"] = [seed] if seed is not None else seeds or 1
+    return {**chosen, "random_weights": random_weights or wished.random_weights}
 
 
 def _check_names(chosen: dict[str, Any]) -> None:
@@ -66,9 +69,10 @@ def _check_names(chosen: dict[str, Any]) -> None:
 
 
 def _of_record(path: Path) -> dict[str, Any]:
-    trial = parse(Trial, dict(read_record(path).trial), str(path)).model_dump()
+    record = read_record(path)
+    trial = parse(Trial, dict(record.trial), str(path)).model_dump()
     trial["seeds"] = [trial.pop("seed")]
-    return trial
+    return {**trial, "expected": record.values["fingerprints"]}
 
 
 def _setting(text: str) -> tuple[str, Any]:

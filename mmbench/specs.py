@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mmbench.errors import UsageError, nearest
+from mmbench.fingerprint import fingerprint
 from mmbench.yamls import read_yaml
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -65,6 +66,10 @@ class Protocol(Spec):
     search_trials: int = Field(ge=1)
     missing: Literal["mask"]
 
+    def identity(self) -> str:
+        """Return the fingerprint of what fixes the numbers: all but the words and the seeds."""
+        return fingerprint(self.model_dump(mode="json", exclude={"seeds", "description"}))
+
     @model_validator(mode="after")
     def _select_is_measured(self) -> "Protocol":
         measured = [f"{metric}@{k}" for metric in self.metrics for k in self.cutoffs]
@@ -106,6 +111,8 @@ class RunSpec(Spec):
     paradigm: Literal["frozen"] | None = None
     protocol: str | None = None
     seeds: int | None = Field(default=None, ge=1)
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
+    random_weights: bool = False
     hyperparameters: dict[str, Any] = {}  # checked one by one against the recommender's
 
 

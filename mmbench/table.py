@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -11,7 +12,7 @@ from tabulate import tabulate
 
 from mmbench.errors import UsageError, nearest
 from mmbench.home import Home
-from mmbench.records import Record, read_records
+from mmbench.records import Record, read_record, record_paths
 
 METRICS = ("recall@20", "ndcg@20")
 COLUMNS = ("model", "encoder", "notes", "seeds")
@@ -78,10 +79,10 @@ class Table:
 
 
 def leaderboard(
-    results: Path | Iterable[Path] | None = None,
+    results: str | Path | Iterable[Path] | None = None,
     *,
     metrics: Sequence[str] = METRICS,
-    home: Home | None = None,
+    home: Home | str | PathLike[str] | None = None,
 ) -> list[Table]:
     """Return the tables of some records, one a dataset and protocol.
 
@@ -93,43 +94,76 @@ def leaderboard(
     Raises:
         UsageError: no record, or a metric that they lack.
     """
-    folders = [results] if isinstance(results, Path) else list(results or [])
-    folders = folders or [(home or Home.find()).results]
-    records = [record for folder in folders for record in read_records(folder)]
+    folders = [Path(results)] if isinstance(results, (str, Path)) else list(results or [])
+    folders = folders or [Home.of(home).results]
+    records, damaged = _read(folders)
     if not records:
         told = ", ".join(str(folder) for folder in folders)
         raise UsageError(f"no record in {told}: make one with `mmbench run`")
-    groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    _check_metrics(metrics, records)
+    groups: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     for record in records:
-        prints = record.values["fingerprints"]
-        key = (record.trial["dataset"], prints["dataset"], record.trial["protocol"])
+        prints, trial = record.values["fingerprints"], record.trial
+        key = (trial["dataset"], trial["protocol"], prints["dataset"], prints.get("protocol", ""))
         groups[key].append(record)
-    names = [key[0] + key[2] for key in groups]
+    names = [key[:2] for key in groups]
     return [
-        _table(key, group, tuple(metrics), names.count(key[0] + key[2]) > 1)
+        _table(key, group, tuple(metrics), names.count(key[:2]) > 1, damaged)
         for key, group in sorted(groups.items())
     ]
 
 
+def _read(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
+    """Return the records, each trial and seed once, and a line for each that cannot be read."""
+    once: dict[tuple[str, int], Record] = {}
+    damaged = []
+    for path in (path for folder in folders for path in record_paths(folder)):
+        try:
+            record = read_record(path)
+        except UsageError as error:
+            damaged.append(str(error))
+            continue
+        key = (str(record.values["fingerprints"]["trial"]), int(record.trial["seed"]))
+        once.setdefault(key, record)
+    return list(once.values()), damaged
+
+
+def _check_metrics(metrics: Sequence[str], records: Iterable[Record]) -> None:
+    known = {name for record in records if record.status == "ok" for name in _test(record)}
+    for metric in metrics:
+        if known and metric not in known:
+            raise UsageError(f"--metric {metric}: {nearest(metric, known)}")
+
+
+def _test(record: Record) -> dict[str, float]:
+    values: dict[str, float] = record.values["metrics"]["test"]
+    return values
+
+
 def _table(
-    key: tuple[str, str, str], group: list[Record], metrics: tuple[str, ...], versions: bool
+    key: tuple[str, ...],
+    group: list[Record],
+    metrics: tuple[str, ...],
+    versions: bool,
+    damaged: Iterable[str],
 ) -> Table:
-    dataset, print_, protocol = key
     cells: dict[str, list[Record]] = defaultdict(list)
     left_out = []
     for record in group:
-        if record.status == "ok":
-            cells[record.values["fingerprints"]["trial"]].append(record)
+        what = f"{record.trial['model']} {record.trial['encoder']} seed {record.trial['seed']}"
+        if record.status != "ok":
+            left_out.append(f"{what}: {record.status}, {record.path.name}")
+        elif not set(metrics) <= _test(record).keys():
+            left_out.append(f"{what}: its protocol does not measure {', '.join(metrics)}")
         else:
-            what = f"{record.trial['model']} {record.trial['encoder']}"
-            left_out.append(
-                f"{what} seed {record.trial['seed']}: {record.status}, {record.path.name}"
-            )
+            cells[record.values["fingerprints"]["trial"]].append(record)
     several = _several(cells.values())
     rows = [_row(cell, metrics, print_ in several) for print_, cell in cells.items()]
     rows.sort(key=lambda row: (row.means, row.model, row.encoder), reverse=True)
-    shown = f"{dataset} ({print_[:6]})" if versions else dataset
-    return Table(shown, protocol, metrics, tuple(rows), tuple(left_out))
+    dataset, protocol, data_print, rule_print = key
+    if versions:
+        dataset, protocol = f"{dataset} ({data_print[:6]})", f"{protocol} ({rule_print[:6]})"
+    return Table(dataset, protocol, metrics, tuple(rows), (*left_out, *damaged))
 
 
 def _several(cells: Iterable[list[Record]]) -> set[str]:
@@ -144,12 +178,7 @@ def _several(cells: Iterable[list[Record]]) -> set[str]:
 
 def _row(cell: list[Record], metrics: tuple[str, ...], several: bool) -> Row:
     first = cell[0]
-    columns = []
-    for metric in metrics:
-        known = first.values["metrics"]["test"]
-        if metric not in known:
-            raise UsageError(f"--metric {metric}: {nearest(metric, known)}")
-        columns.append([record.values["metrics"]["test"][metric] for record in cell])
+    columns = [[_test(record)[metric] for record in cell] for metric in metrics]
     encoder = first.values["encoder"]
     control = encoder["control"] and bool(encoder["modalities"])
     notes = ["control"] if control else []
@@ -157,6 +186,7 @@ def _row(cell: list[Record], metrics: tuple[str, ...], several: bool) -> Row:
     notes += ["random weights"] if encoder["weights"] == "random" else []
     notes += [f"of {encoder['of']}"] if encoder["of"] else []
     notes += [first.values["fingerprints"]["trial"][:6]] if several else []
+    notes += ["seeds of different code"] if _differ(cell) else []
     return Row(
         model=first.trial["model"],
         encoder=first.trial["encoder"],
@@ -166,6 +196,14 @@ def _row(cell: list[Record], metrics: tuple[str, ...], several: bool) -> Row:
         means=tuple(mean(values) for values in columns),
         deviations=tuple(stdev(values) if len(values) > 1 else None for values in columns),
     )
+
+
+def _differ(cell: Iterable[Record]) -> bool:
+    """Return whether the seeds of a cell come from different commits, versions or devices."""
+    made = [
+        (r.values.get("commit"), r.values.get("versions"), r.values.get("device")) for r in cell
+    ]
+    return any(each != made[0] for each in made)
 
 
 def _cell(row: Row, index: int, best: float | None) -> str:

@@ -64,6 +64,7 @@ def _config(planned: Planned) -> Config:
         "device": planned.device,
         "data_path": str(planned.dataset.folder.parent),
         "benchmark_filename": ["train", "valid", "test"],
+        "load_col": {"inter": ["user_id", "item_id"]},
         "metrics": list(protocol.metrics),
         "topk": list(protocol.cutoffs),
         "valid_metric": protocol.select,
@@ -81,7 +82,6 @@ def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any],
     counts = [parameter.numel() for parameter in model.parameters()]
     learnt = [p.numel() for p in model.parameters() if p.requires_grad]
     spec = recommender_spec(fitted.planned.trial.model)
-    cuda = fitted.planned.device != "cpu"
     values = _values(fitted.planned, "ok", started) | {
         "metrics": {"valid": trained.valid.mean(), "test": ranking.mean()},
         "epochs": {
@@ -100,7 +100,7 @@ def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any],
         },
         "memory": {
             "host_peak_mb": meter.host_peak_mb(),
-            "gpu_peak_mb": torch.cuda.max_memory_allocated() / 2**20 if cuda else None,
+            "gpu_peak_mb": _gpu_peak_mb(fitted.planned.device),
         },
         "energy_wh": meter.energy_wh(),
     }
@@ -116,13 +116,15 @@ def execute(planned: Planned, progress: Progress | None = None) -> Record:
     ok.
 
     Raises:
-        UsageError, OSError: something a person can mend (a full disk); no record is written.
+        UsageError: something a person can mend (a full disk); no record is written.
     """
     progress = progress or Silent()
     started, meter = datetime.now(timezone.utc), Meter()
+    if planned.device != "cpu":
+        torch.cuda.reset_peak_memory_stats(planned.device)
     try:
         values, per_user = score(fit(planned, progress), meter, started)
-    except (UsageError, OSError):
+    except UsageError:
         raise
     except KeyboardInterrupt as stop:
         _write_broken(planned, "stopped", started, stop)
@@ -166,6 +168,7 @@ def _values(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
             "trial": planned.identity,
             "dataset": planned.dataset.fingerprint,
             "features": planned.features.fingerprint,
+            "protocol": planned.protocol.identity(),
         },
         "encoder": {
             "name": planned.trial.encoder,
@@ -186,6 +189,10 @@ def _values(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
         "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command(planned.trial),
     }
+
+
+def _gpu_peak_mb(device: str) -> float | None:
+    return None if device == "cpu" else torch.cuda.max_memory_allocated(device) / 2**20
 
 
 def _device_name(device: str) -> str:

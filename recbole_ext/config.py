@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -85,6 +86,12 @@ class Config(RecBoleConfig):  # type: ignore[misc]  # RecBole carries no types
             own.append(PROPERTIES / "model" / f"{model}.yaml")
         for file in own:
             self._update_internal_config_dict(file)
+
+    def _set_default_parameters(self) -> None:
+        super()._set_default_parameters()
+        if "data_path" in self.external_config_dict:  # RecBole sends "ml-100k" to its own example
+            folder = Path(self.external_config_dict["data_path"]) / self.dataset
+            self.final_config_dict["data_path"] = str(folder)
 
     def _init_device(self) -> None:
         final = self.final_config_dict

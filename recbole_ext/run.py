@@ -66,7 +66,8 @@ def _silent(epoch: Epoch) -> None:
 
 def _evaluator(config: Config, parts: dict[str, Any], part: Literal["valid", "test"]) -> Evaluator:
     hidden = [_pairs(parts[name]) for name in config["mask"][part]]
-    masked = tuple(torch.cat([pair[axis] for pair in hidden]) for axis in (0, 1))
+    none = torch.zeros(0, dtype=torch.long)
+    masked = tuple(torch.cat([none, *(pair[axis] for pair in hidden)]) for axis in (0, 1))
     whole = parts["train"]
     tokens = whole.field2id_token[whole.uid_field]
     return Evaluator(config, _pairs(parts[part]), (masked[0], masked[1]), tokens, whole.item_num)

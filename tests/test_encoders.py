@@ -71,7 +71,7 @@ def cosine(a, b):
 def test_every_backend_here_or_in_its_own_file():
     tried = {encoder_spec(name).modalities[modality]["backend"] for name, modality in CASES}
     backends = {name for name in BACKENDS if issubclass(BACKENDS.resolve(name), Backend)}
-    assert backends == tried | {"openclip", "vlmo"}  # tests/test_openclip.py
+    assert backends == tried | {"openclip", "vlmo", "beit3"}  # tests/test_openclip.py
 
 
 @pytest.mark.parametrize(("encoder", "modality"), CASES)

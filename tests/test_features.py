@@ -47,13 +47,13 @@ def test_other_items_or_another_order_are_refused(folder, ids):
 
 def test_a_matrix_of_another_length_is_refused(folder):
     np.save(folder / "image.npy", np.zeros((2, 2), np.float32))
-    with pytest.raises(UsageError, match=r"image.npy: \(2, 2\) for 3 items"):
+    with pytest.raises(UsageError, match=r"image.npy: gone or changed"):
         FeatureSet.load(folder, "f" * 64, IDS)
 
 
 def test_a_pickle_is_never_loaded(folder):
     np.save(folder / "image.npy", np.array([{"a": 1}] * 3, dtype=object), allow_pickle=True)
-    with pytest.raises(UsageError, match="Python objects"):
+    with pytest.raises(UsageError, match="gone or changed"):
         FeatureSet.load(folder, "f" * 64, IDS)
 
 

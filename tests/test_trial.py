@@ -55,7 +55,7 @@ def test_the_record_holds_the_keys_of_the_design(record):
     assert set(values["seconds"]) == {"encode", "train", "rank"}
     assert set(values["parameters"]) == {"all", "trainable"}
     assert set(values["memory"]) == {"host_peak_mb", "gpu_peak_mb"}
-    assert set(values["fingerprints"]) == {"trial", "dataset", "features"}
+    assert set(values["fingerprints"]) == {"trial", "dataset", "features", "protocol"}
     assert {"name", "revision", "weights", "sha256", "modalities", "dimensions"} <= set(
         values["encoder"]
     )

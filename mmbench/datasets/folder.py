@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -11,6 +12,7 @@ from mmbench.datasets.interactions import check_items, read_interactions
 from mmbench.datasets.raw import RawDataset
 from mmbench.datasets.tables import column, ids, read_table
 from mmbench.errors import UsageError
+from mmbench.fingerprint import file_sha256
 from mmbench.progress import Progress
 from mmbench.specs import Spec
 
@@ -88,6 +90,7 @@ class Folder:
             licence="yours: nothing is known of it here",
             has_times=visits.has_times,
             filtered={**visits.removed, "unknown_items": unknown},
+            inputs={each.name: file_sha256(each) for each in (Path(options.interactions), path)},
         )
 
 
@@ -119,7 +122,7 @@ def _text(table: pd.DataFrame, path: Path, names: list[str]) -> pd.Series:
 
 
 def _clean(value: object) -> str:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, np.ndarray)):
         return ", ".join(_clean(part) for part in value)
     if value is None or value != value:  # noqa: PLR0124 - NaN is the value unequal to itself
         return ""

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -42,7 +43,7 @@ def prepare(
     *,
     name: str | None = None,
     protocol: str | None = None,
-    home: Home | None = None,
+    home: Home | str | PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
     **options: Any,
@@ -61,7 +62,7 @@ def prepare(
     Raises:
         UsageError: anything wrong with names, options or files; nothing is written then.
     """
-    home, progress = home or Home.find(), progress or Silent()
+    home, progress = Home.of(home), progress or Silent()
     spec = dataset_spec(source)
     values = {**spec.options, **{key: value for key, value in options.items() if value is not None}}
     name = source if name is None else name
@@ -76,7 +77,8 @@ def prepare(
     home.require_writable()
     with tempfile.TemporaryDirectory(dir=home.root, prefix=".prepare-") as scratch:
         raw = maker.collect(chosen, Path(scratch), progress)
-        return write(raw, name, split_by, core, home, progress)
+        told = {**chosen.model_dump(mode="json", exclude_none=True), "k_core": core}
+        return write(raw, name, split_by, told, home, progress)
 
 
 def _check_name(name: str, home: Home, force: bool) -> None:
@@ -90,9 +92,18 @@ def _check_name(name: str, home: Home, force: bool) -> None:
 
 
 def write(
-    raw: RawDataset, name: str, protocol: Protocol, core: int, home: Home, progress: Progress
+    raw: RawDataset,
+    name: str,
+    protocol: Protocol,
+    options: Mapping[str, Any],
+    home: Home,
+    progress: Progress,
 ) -> Dataset:
-    """Filter, split and write what a source gave; the folder appears whole or not at all."""
+    """Filter, split and write what a source gave; the folder appears whole or not at all.
+
+    options: what the source was asked for, for the manifest; `k_core` among them.
+    """
+    core = int(options["k_core"])
     kept = k_core(raw.interactions, core) if core > 1 else raw.interactions
     if protocol.split.rule != "random" and not raw.has_times:
         raise UsageError(f"protocol '{protocol.name}' cuts by time: name the column by --time-col")
@@ -108,25 +119,30 @@ def write(
         items.to_parquet(folder / "items.parquet", index=False)
         for part in PARTS:
             _write_part(folder / f"{name}.{part}.inter", getattr(parts, part))
-        manifest = {
-            "schema": SCHEMA,
-            "name": name,
-            "source": raw.source,
-            "licence": raw.licence,
-            "protocol": protocol.name,
-            "split": protocol.split.model_dump(mode="json"),
-            "has_times": raw.has_times,
-            "filtered": filtered,
-            "dropped_by_split": dict(parts.dropped),
-            "counts": _counts(parts, items),
-            "attributes": {m: list(names) for m, names in raw.attributes.items()},
-            "unreadable_pictures": dict(pictures.unreadable),
-            "files": {path.name: file_sha256(path) for path in sorted(folder.glob("*.*"))},
-        }
+        made = {"options": dict(options), "filtered": filtered}
+        manifest = {**_told(raw, name, protocol, parts), **made, "counts": _counts(parts, items)}
+        manifest["unreadable_pictures"] = dict(pictures.unreadable)
+        manifest["files"] = {p.name: file_sha256(p) for p in sorted(folder.glob("*.*"))}
         manifest["fingerprint"] = _identity(folder, name, items, manifest)
         text = json.dumps(manifest, indent=1, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return Dataset.load(home, name)
+
+
+def _told(raw: RawDataset, name: str, protocol: Protocol, parts: Parts) -> dict[str, Any]:
+    """Return what the manifest says of the source and the split."""
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "source": raw.source,
+        "inputs": dict(raw.inputs),
+        "licence": raw.licence,
+        "protocol": protocol.name,
+        "split": protocol.split.model_dump(mode="json"),
+        "has_times": raw.has_times,
+        "dropped_by_split": dict(parts.dropped),
+        "attributes": {m: list(names) for m, names in raw.attributes.items()},
+    }
 
 
 def _check_pictures(files: Mapping[str, Path], progress: Progress) -> Pictures:
@@ -200,5 +216,6 @@ def _identity(folder: Path, name: str, items: pd.DataFrame, manifest: Mapping[st
         "items": rows,
         "images": file_sha256(folder / "images.sha256"),
         "split": manifest["split"],
+        "attributes": manifest["attributes"],
     }
     return fingerprint(content)

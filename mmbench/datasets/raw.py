@@ -18,6 +18,7 @@ class RawDataset:
     attributes: modality → the columns of `items` that hold the true attributes behind it, where
         they are known; the `oracle` control reads them.
     has_times: whether the timestamps are real.
+    inputs: file name → sha256 of the tables that were read.
     filtered: what was removed while reading, name → count, in the order it was done.
     """
 
@@ -29,3 +30,4 @@ class RawDataset:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     has_times: bool = True
     filtered: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)

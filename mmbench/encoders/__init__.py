@@ -11,6 +11,7 @@ BACKENDS = Registry(
         "sentence": "mmbench.encoders.sentence:Sentence",
         "openclip": "mmbench.encoders.openclip:OpenClip",
         "vlmo": "mmbench.encoders.vlmo:Vlmo",
+        "beit3": "mmbench.encoders.beit3:Beit3",
         "ready": "mmbench.encoders.ready:Ready",
         "noise": "mmbench.encoders.controls:Noise",
         "permuted": "mmbench.encoders.controls:Permuted",

@@ -35,13 +35,15 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         self.reg_weight = config["reg_weight"]
         self.projection_reg_weight = config["projection_reg_weight"]
         self.modalities = tuple(dataset.features)
-        for name in self.modalities:
-            f = prepared(dataset.features[name], config["feature_norm"])
+        features = [dataset.features[name] for name in self.modalities]
+        for place, each in enumerate(features):  # names of modalities may be no attribute names
+            f = prepared(each, config["feature_norm"])
+            self.register_buffer(f"has_{place}", each.mask[:, None], persistent=False)
             if config["trainable_features"]:
-                self.register_parameter(f"f_{name}", nn.Parameter(f))
+                self.register_parameter(f"f_{place}", nn.Parameter(f))
             else:
-                self.register_buffer(f"f_{name}", f, persistent=False)
-        dims = {name: dataset.features[name].matrix.shape[1] for name in self.modalities}
+                self.register_buffer(f"f_{place}", f, persistent=False)
+        dims = [each.matrix.shape[1] for each in features]
         self.gamma_u = nn.Embedding(self.n_users, latent)
         self.gamma_i = nn.Embedding(self.n_items, latent)
         self.beta_i = nn.Embedding(self.n_items, 1)
@@ -50,6 +52,11 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         self.beta_prime = _linears(dims, 1)
         self.bpr = BPRLoss()
         self.apply(_initialise)
+
+    def f(self, place: int) -> Tensor:
+        """Return the features of a modality, (n_items, dim), in the order of `modalities`."""
+        matrix: Tensor = getattr(self, f"f_{place}")
+        return matrix
 
     def users(self, user: Tensor) -> Tensor:
         """Return the vectors of users, (n, K + 1 + D)."""
@@ -62,10 +69,10 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         """Return the vectors of items, (n, K + 1 + D); user · item is equation 4."""
         bias = self.beta_i(item)  # (n, 1)
         content = []
-        for name in self.modalities:
-            f = getattr(self, f"f_{name}")[item]  # (n, dim)
-            content.append(self.E[name](f))  # (n, D)
-            bias = bias + self.beta_prime[name](f)
+        for place in range(len(self.modalities)):
+            f = self.f(place)[item] * self.get_buffer(f"has_{place}")[item]  # (n, dim)
+            content.append(self.E[place](f))  # (n, D)
+            bias = bias + self.beta_prime[place](f)
         parts = [self.gamma_i(item), bias]
         if content:
             parts.append(torch.stack(content).sum(0))
@@ -113,8 +120,8 @@ def prepared(features: Any, norm: str) -> Tensor:
     return matrix if norm == "none" else normalize(matrix)
 
 
-def _linears(dims: dict[str, int], out: int) -> nn.ModuleDict:
-    return nn.ModuleDict({name: nn.Linear(dim, out, bias=False) for name, dim in dims.items()})
+def _linears(dims: list[int], out: int) -> nn.ModuleList:
+    return nn.ModuleList(nn.Linear(dim, out, bias=False) for dim in dims)
 
 
 def _initialise(module: nn.Module) -> None:

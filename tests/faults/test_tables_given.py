@@ -159,13 +159,23 @@ def test_a_dataset_that_cannot_replace_another_leaves_it(cli, refused, shop):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": 99}', "\x00"])
-@pytest.mark.parametrize("verb", ["run --model Pop --dataset mine", "list datasets", "show mine"])
+@pytest.mark.parametrize("verb", ["run --model Pop --dataset mine", "show mine"])
 def test_a_manifest_that_was_damaged(cli, refused, home, shop, text, verb):
     assert cli(*shop.prepare())[0] == 0
     (home / "datasets" / "mine" / "dataset.json").write_text(text)
     line = refused(*verb.split())
     assert str(home / "datasets" / "mine" / "dataset.json") in line
     assert "prepare the dataset again with --force" in line
+
+
+def test_a_damaged_dataset_does_not_hide_the_others(cli, home, shop):
+    for name in ("mine", "good"):
+        assert cli(*shop.prepare("--name", name))[0] == 0
+    (home / "datasets" / "mine" / "dataset.json").write_text("[]")
+    code, out, _ = cli("list", "datasets")
+    assert code == 0
+    assert "good     prepared: " in out
+    assert "mine     damaged: " in out
 
 
 def test_check_lists_what_was_damaged(cli, home, shop):
