@@ -121,11 +121,12 @@ def _as_expected(planned: Planned, expected: Mapping[str, str]) -> Planned:
         "protocol": planned.protocol.identity(),
         "trial": planned.identity,
     }
-    for what, print_ in expected.items():
-        if found.get(what, print_) != print_:
+    for what, now in found.items():
+        then = expected.get(what, now)
+        if then != now:
             raise UsageError(
-                f"the {what} is not what it was in the record ({print_[:SHORT]}, now "
-                f"{found[what][:SHORT]}): the numbers would be others; run it without --from"
+                f"the {what} is not what it was in the record ({then[:SHORT]}, now {now[:SHORT]}): "
+                "the numbers would be others; run it without --from"
             )
     return planned
 

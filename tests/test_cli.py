@@ -177,6 +177,10 @@ def test_flags_win_over_the_yaml(tmp_path):
     assert asked["hyperparameters"] == {"epochs": 3, "learning_rate": 0.01}
     assert asked["seeds"] == 2
     assert of({}, seed=9, config=file)["seeds"] == [9]
+    file.write_text("seed: 4\nrandom_weights: true\n")
+    assert of({}, config=file)["seeds"] == [4]
+    assert of({}, config=file)["random_weights"] is True
+    assert of({}, seeds=2, config=file)["seeds"] == 2
 
 
 def test_the_version():

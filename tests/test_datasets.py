@@ -101,6 +101,25 @@ def test_the_content_is_the_identity(files, tmp_path):
     assert other.fingerprint != first.fingerprint
 
 
+def test_the_manifest_tells_how_it_was_made(files, tmp_path):
+    chosen = options(files, rating_col="stars", rating_min=2)
+    told = prepare("folder", home=Home(tmp_path / "home"), **chosen).manifest
+    assert told["options"]["rating_min"] == 2
+    assert told["options"]["k_core"] == 2
+    assert told["options"]["user_col"] == "who"
+    assert set(told["inputs"]) == {"visits.csv", "items.jsonl"}
+
+
+def test_lists_in_parquet_become_text(files, tmp_path):
+    items = pd.read_json(files / "items.jsonl", lines=True)
+    items["tags"] = [["red", "shoe"] if i % 2 else ["lone"] for i in range(len(items))]
+    items.to_parquet(files / "items.parquet")
+    chosen = options(files, items=str(files / "items.parquet"), text_cols="tags")
+    catalog = prepare("folder", home=Home(tmp_path / "home"), **chosen).catalog
+    assert catalog.text(catalog.ids.index("p/1")) == "Lamp 1\nred, shoe"
+    assert catalog.text(catalog.ids.index("p/2")) == "Lamp 2\nlone"
+
+
 def test_low_ratings_are_no_positives(files, tmp_path):
     chosen = options(files, rating_col="stars", rating_min=4, k_core=0)
     made = prepare("folder", home=Home(tmp_path / "home"), **chosen)

@@ -120,6 +120,13 @@ def test_scores_that_are_not_numbers_are_refused():
         evaluator([1], ([1], [2]), ([], []), (2, 3)).rank(Fixed(scores))
 
 
+def test_nothing_may_be_masked(make):
+    from recbole_ext.run import evaluate, fit
+
+    config, dataset = make("BPR", epochs=1, mask={"valid": ["train"], "test": []})
+    assert len(evaluate(fit(config, dataset)).users) == 40
+
+
 def test_an_empty_part_is_refused():
     with pytest.raises(ValueError, match="nothing to rank"):
         evaluator([1], ([], []), ([], []), (2, 3))

@@ -57,6 +57,15 @@ def test_a_pickle_is_never_loaded(folder):
         FeatureSet.load(folder, "f" * 64, IDS)
 
 
+@pytest.mark.parametrize("name", ["image.npy", "image.mask.npy", "items.txt"])
+def test_a_file_of_the_right_shape_but_other_numbers_is_refused(folder, name):
+    data = bytearray((folder / name).read_bytes())
+    data[-2] ^= 1
+    (folder / name).write_bytes(bytes(data))
+    with pytest.raises(UsageError, match="delete the folder"):
+        FeatureSet.load(folder, "f" * 64, IDS)
+
+
 def test_a_later_schema_is_refused(folder):
     meta = json.loads((folder / "meta.json").read_text())
     (folder / "meta.json").write_text(json.dumps(meta | {"schema": 99}))

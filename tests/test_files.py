@@ -1,5 +1,7 @@
 """What is written is whole or not there, and only in the home."""
 
+from pathlib import Path
+
 import pytest
 
 from mmbench.atomic import whole_file, whole_folder
@@ -40,6 +42,24 @@ def test_a_folder_replaces_the_old_one_only_when_it_is_whole(tmp_path):
     assert [path.name for path in target.iterdir()] == ["old"]
     write(fail=False)
     assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_cannot_be_replaced_is_left(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").touch()
+    original = Path.rename
+
+    def rename(path, to):
+        if path.name.endswith(".part"):
+            raise OSError("no")
+        return original(path, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="no"), whole_folder(target) as part:
+        (part / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["old"]
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 

@@ -33,6 +33,7 @@ def test_whole_numbers_become_floats_where_floats_are_meant():
         ({"epochs": 1.5}, "expected a whole number"),
         ({"epochs": float("inf")}, "expected"),
         ({"epochs": True}, "expected a whole number"),
+        ({"reg_weight": float("inf")}, "at least 0"),
         ({"learner": "adamm"}, "the nearest is adam"),
         ({"trainable_features": 1}, "expected true or false"),
         ({"embedding_size": 0}, "at least 1"),

@@ -23,9 +23,14 @@ def add(folder, model, encoder, seed, recall, **changed):
             "encoder": encoder,
             "seed": seed,
         },
-        "fingerprints": {"dataset": changed.get("version", "d1"), "trial": print_},
+        "fingerprints": {
+            "dataset": changed.get("version", "d1"),
+            "trial": print_,
+            "protocol": changed.get("rule", "p1"),
+        },
+        "commit": changed.get("commit"),
         "encoder": told | changed.get("told", {}),
-        "metrics": {"test": {"recall@20": recall, "ndcg@20": recall / 2}},
+        "metrics": {"test": changed.get("metrics", {"recall@20": recall, "ndcg@20": recall / 2})},
     }
     if values["status"] != "ok":
         values["metrics"] = None
@@ -81,6 +86,41 @@ def test_tables_do_not_mix(tmp_path, changed):
     tables = leaderboard(tmp_path)
     assert [len(table.rows) for table in tables] == [1, 1]
     assert len({table.dataset + table.protocol for table in tables}) == 2
+
+
+def test_a_protocol_of_another_content_is_another_table(tmp_path):
+    add(tmp_path, "VBPR", "classic", 1, 0.2, rule="a" * 64)
+    add(tmp_path, "VBPR", "classic", 2, 0.3, rule="b" * 64, print_="other")
+    assert [len(table.rows) for table in leaderboard(tmp_path)] == [1, 1]
+
+
+def test_a_copied_record_is_no_further_seed(tmp_path):
+    add(tmp_path / "a", "VBPR", "classic", 1, 0.2)
+    add(tmp_path / "b", "VBPR", "classic", 1, 0.2)
+    for folders in (tmp_path, str(tmp_path), [tmp_path, tmp_path / "a"]):
+        assert leaderboard(folders)[0].rows[0].seeds == 1
+
+
+def test_seeds_of_different_code_are_marked(tmp_path):
+    add(tmp_path, "VBPR", "classic", 1, 0.2, commit="1")
+    add(tmp_path, "VBPR", "classic", 2, 0.2, commit="2")
+    assert leaderboard(tmp_path)[0].rows[0].notes == "seeds of different code"
+
+
+def test_a_damaged_record_is_told_and_hides_nothing(tmp_path):
+    add(tmp_path, "VBPR", "classic", 1, 0.2)
+    (tmp_path / "bad.json").write_text("{")
+    (table,) = leaderboard(tmp_path)
+    assert len(table.rows) == 1
+    assert "bad.json" in table.markdown()
+
+
+def test_a_record_without_the_metric_is_left_out(tmp_path):
+    add(tmp_path, "VBPR", "classic", 1, 0.2)
+    add(tmp_path, "VBPR", "noise", 1, 0.2, metrics={"recall@10": 0.1}, rule="b" * 64)
+    tables = leaderboard(tmp_path)
+    assert sorted(len(table.rows) for table in tables) == [0, 1]
+    assert any("does not measure" in table.markdown() for table in tables)
 
 
 def test_other_hyperparameters_are_another_row(tmp_path):

@@ -103,6 +103,52 @@ def test_the_trial_in_a_record_repeats_it(record):
     assert [planned.path for planned in plan(**asked, home=home)] == [record.path]
 
 
+def test_a_record_of_another_dataset_cannot_be_repeated(tmp_path):
+    home = Home(tmp_path / "home")
+    prepare("toyshop", users=40, items=30, home=home)
+    old = mmbench.run("Pop", home=str(home.root))
+    prepare("toyshop", users=40, items=30, seed=2, home=home, force=True)
+    with pytest.raises(UsageError, match="the dataset is not what it was in the record"):
+        plan(**of({}, record=old.path), home=home)
+
+
+@pytest.mark.parametrize("lost", [".npz", ".json"])
+def test_a_damaged_record_is_made_again(tmp_path, toyshop_home, lost):
+    home = Home(tmp_path / "home")
+    prepare("toyshop", users=40, items=30, home=home)
+    record = mmbench.run("Pop", home=home)
+    record.path.with_suffix(lost).write_text("{") if lost == ".json" else record.path.with_suffix(
+        lost
+    ).unlink()
+    (planned,) = plan("Pop", home=home)
+    assert done(planned) is None
+    assert trial.execute(planned).values["metrics"] == record.values["metrics"]
+
+
+def test_a_dataset_may_be_called_as_recboles_own(tmp_path):
+    home = Home(tmp_path / "home")
+    prepare("toyshop", name="ml-100k", users=40, items=30, home=home)
+    record = mmbench.run("BPR", dataset="ml-100k", home=home, hyperparameters={"epochs": 1})
+    assert record.status == "ok"
+    assert len(record.per_user()["users"]) <= 40
+
+
+def test_random_weights_are_named_only_where_there_are_weights(toyshop_home):
+    one, other = (
+        plan("VBPR", "classic", random_weights=wish, home=toyshop_home)[0] for wish in (True, False)
+    )
+    assert one.identity == other.identity
+
+
+def test_an_error_of_the_system_is_a_record_too(toyshop_home, monkeypatch):
+    def broken(planned, progress):
+        raise FileNotFoundError("libfoo.so")
+
+    monkeypatch.setattr(trial, "fit", broken)
+    record = mmbench.run("ItemKNN", home=toyshop_home, hyperparameters={"k": 3})
+    assert record.status == "failed"
+
+
 def test_the_command_in_a_record_repeats_it(record, toyshop_home):
     words = record.values["command"].split()
     assert words[:2] == ["mmbench", "run"]
