@@ -8,9 +8,9 @@ HOME_FLAG := --home mmbench-home
 
 # The main job: VBPR on encoded pictures and texts, beside its controls, and the table.
 run: $(VENV)/installed
-	$(BIN)/mmbench run --model VBPR --encoder efficientnet+minilm --dataset toyshop --seeds 3 $(HOME_FLAG)
-	$(BIN)/mmbench run --model VBPR --encoder permuted:efficientnet+minilm --dataset toyshop --seeds 3 $(HOME_FLAG)
-	$(BIN)/mmbench run --model VBPR --encoder oracle --dataset toyshop --seeds 3 $(HOME_FLAG)
+	$(BIN)/mmbench run --model VBPR --encoder efficientnet+minilm --dataset toyshop $(HOME_FLAG)
+	$(BIN)/mmbench run --model VBPR --encoder permuted:efficientnet+minilm --dataset toyshop $(HOME_FLAG)
+	$(BIN)/mmbench run --model VBPR --encoder oracle --dataset toyshop $(HOME_FLAG)
 	$(BIN)/mmbench run --model Pop --dataset toyshop $(HOME_FLAG)
 	$(BIN)/mmbench leaderboard $(HOME_FLAG)
 
