@@ -1,0 +1,29 @@
+"""Everything a person may get wrong is found before any work is done."""
+
+import pytest
+
+from mmbench.errors import UsageError
+from mmbench.plan import plan
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"model": "VBRP"}, "the nearest is VBPR"),
+        ({"dataset": "toyshopp"}, "the nearest is toyshop"),
+        ({"encoder": "clasic"}, "the nearest is classic"),
+        ({"protocol": "randm"}, "the nearest is random"),
+        ({"protocol": "leave-one-out"}, "was split by protocol 'random'"),
+        ({"paradigm": "end2end"}, "frozen"),
+        ({"model": "BPR", "encoder": "classic"}, "reads no item features"),
+        ({"device": "cuda:99"}, "GPUs"),
+        ({"seeds": 99}, "protocol random has"),
+        ({"seeds": [-1]}, "seed: "),
+        ({"dataset": "unseen", "paradigm": "end2end"}, "--paradigm end2end"),
+        ({"encoder": "oracle", "dataset": "toyshop", "hyperparameters": {"x": 1}}, "--set x"),
+    ],
+)
+def test_wrong_wishes_fail_before_any_work(toyshop_home, wish, told):
+    with pytest.raises(UsageError) as error:
+        plan(**wish, home=toyshop_home)
+    assert told in str(error.value)
