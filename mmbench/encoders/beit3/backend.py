@@ -21,7 +21,7 @@ from mmbench.encoders.beit3.checkpoint import load_beit3
 from mmbench.encoders.beit3.config import HEAD_DIM, SIZES, Config
 from mmbench.encoders.beit3.model import BEiT3, random_beit3
 from mmbench.encoders.beit3.vocabulary import ADDRESS, tokenizer, vocabulary
-from mmbench.encoders.vlmo.checkpoint import read_checkpoint
+from mmbench.encoders.checkpoint import read_checkpoint
 from mmbench.encoders.vlmo.pixels import TRANSFORM, pixels
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import file_sha256

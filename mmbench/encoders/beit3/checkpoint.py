@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mmbench.encoders.beit3.config import FIRST_POSITION, IMAGE_POSITIONS, Config, config_of
 from mmbench.encoders.beit3.model import BEiT3
+from mmbench.encoders.checkpoint import check_keys, unwrapped
 from mmbench.encoders.vlmo.positions import resized_positions
-from mmbench.errors import UsageError, nearest
+from mmbench.errors import UsageError
 
 WRAPPERS = ("model", "module")
 
@@ -27,7 +28,7 @@ def load_beit3(state_dict: Mapping[str, Any], *, image_size: int | None = None) 
     Raises:
         UsageError: keys are missing, unknown or of another shape; a size that does not fit.
     """
-    state = _unwrapped(state_dict)
+    state = unwrapped(state_dict, WRAPPERS)
     stored = config_of(state)
     size = stored.image_size if image_size is None else image_size
     if size <= 0 or size % stored.patch:
@@ -42,38 +43,11 @@ def load_beit3(state_dict: Mapping[str, Any], *, image_size: int | None = None) 
     return model.eval()
 
 
-def _unwrapped(held: Mapping[str, Any]) -> dict[str, Tensor]:
-    wrapper = next((name for name in WRAPPERS if isinstance(held.get(name), Mapping)), None)
-    inner: Mapping[str, Any] = held[wrapper] if wrapper else held
-    cut = "module." if wrapper == "module" else ""  # how DeepSpeed names what it wraps
-    state = {str(key).removeprefix(cut): value for key, value in inner.items()}
-    for key, value in state.items():
-        if not isinstance(value, Tensor):
-            raise UsageError(f"no state dict: '{key}' is a {type(value).__name__}, not a tensor")
-    return state
-
-
 def _check(state: Mapping[str, Tensor], stored: Config) -> None:
     with torch.device("meta"):
         expected = BEiT3(stored).state_dict()
-    missing = [key for key in expected if key not in state]
-    unknown = [key for key in state if key not in expected]
-    faults = [f"key '{missing[0]}' is missing{_more(missing)}"] if missing else []
-    if unknown:
-        known = nearest(unknown[0], missing or expected)
-        faults.append(f"unexpected key '{unknown[0]}'{_more(unknown)}, {known}")
-    if faults:
-        raise UsageError(f"no BEiT-3 retrieval or itc checkpoint: {'; '.join(faults)}")
-    for key, tensor in expected.items():
-        if state[key].shape != tensor.shape:
-            raise UsageError(
-                f"'{key}' has shape {list(state[key].shape)}, a BEiT-3 of dimension {stored.dim} "
-                f"and {stored.depth} layers has {list(tensor.shape)} there"
-            )
-
-
-def _more(keys: list[str]) -> str:
-    return f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+    shape = f"a BEiT-3 of dimension {stored.dim} and {stored.depth} layers"
+    check_keys(state, expected, "no BEiT-3 retrieval or itc checkpoint", shape)
 
 
 def _fitted(positions: Tensor, grid: int) -> Tensor:

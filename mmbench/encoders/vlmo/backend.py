@@ -18,7 +18,8 @@ from mmbench.encoders.base import (
     slices,
     texts_of,
 )
-from mmbench.encoders.vlmo.checkpoint import load_vlmo, read_checkpoint
+from mmbench.encoders.checkpoint import read_checkpoint
+from mmbench.encoders.vlmo.checkpoint import load_vlmo
 from mmbench.encoders.vlmo.config import SIZES, Config
 from mmbench.encoders.vlmo.model import VLMo, random_vlmo
 from mmbench.encoders.vlmo.pixels import TRANSFORM, pixels

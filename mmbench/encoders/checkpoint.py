@@ -1,0 +1,81 @@
+"""Checkpoints a person brings: read without running code, unwrapped, checked key by key."""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmbench.errors import UsageError, nearest
+
+UNREADABLE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, ValueError)
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """Return what a file holds: a state dict, or a wrapper around one.
+
+    Only tensors and plain containers are read; code in the file does not run.
+
+    Raises:
+        UsageError: the file is missing, truncated, or holds other Python objects.
+    """
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UsageError(
+            f"{path}: no file of tensors only that torch can read ({reason}): fetch it again"
+        ) from error
+    if not isinstance(held, Mapping):
+        raise UsageError(f"{path}: holds a {type(held).__name__}, not a state dict")
+    return held
+
+
+def unwrapped(held: Mapping[str, Any], wrappers: Sequence[str]) -> dict[str, Tensor]:
+    """Return the state dict in a checkpoint, taken out of the first of some wrappers it is in.
+
+    Raises:
+        UsageError: a value is no tensor.
+    """
+    wrapper = next((name for name in wrappers if isinstance(held.get(name), Mapping)), None)
+    inner: Mapping[str, Any] = held[wrapper] if wrapper else held
+    cut = "module." if wrapper == "module" else ""  # how DeepSpeed names what it wraps
+    state = {str(key).removeprefix(cut): value for key, value in inner.items()}
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise UsageError(f"no state dict: '{key}' is a {type(value).__name__}, not a tensor")
+    return state
+
+
+def check_keys(
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], refusal: str, model: str
+) -> None:
+    """Refuse a state dict whose keys or shapes are not exactly those expected.
+
+    Args:
+        state: what the file holds.
+        expected: what the model has; only the shapes are looked at.
+        refusal: how the message about keys begins.
+        model: the model in words, for the message about shapes.
+
+    Raises:
+        UsageError: a key is missing, unknown or of another shape; the message names it.
+    """
+    missing = [key for key in expected if key not in state]
+    unknown = [key for key in state if key not in expected]
+    faults = [f"key '{missing[0]}' is missing{_more(missing)}"] if missing else []
+    if unknown:
+        known = nearest(unknown[0], missing or expected)
+        faults.append(f"unexpected key '{unknown[0]}'{_more(unknown)}, {known}")
+    if faults:
+        raise UsageError(f"{refusal}: {'; '.join(faults)}")
+    for key, tensor in expected.items():
+        if state[key].shape != tensor.shape:
+            found, wanted = list(state[key].shape), list(tensor.shape)
+            raise UsageError(f"'{key}' has shape {found}, {model} has {wanted} there")
+
+
+def _more(keys: list[str]) -> str:
+    return f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
