@@ -49,10 +49,16 @@ def texts_of(batch: Sequence[Content]) -> list[str]:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where a backend works: the device, and the folder of the home that holds local weights."""
+    """Where a backend works.
+
+    device: cpu, cuda or cuda:N.
+    models: the folder of the home that holds local weights.
+    weights: a file or folder of weights that a person named, instead of the usual place.
+    """
 
     device: str
     models: Path
+    weights: Path | None = None
 
 
 class Backend(ABC):

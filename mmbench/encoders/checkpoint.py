@@ -9,8 +9,24 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import UsageError, nearest
+from mmbench.fingerprint import SHORT, file_sha256
 
 UNREADABLE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, ValueError)
+
+
+def pinned_sha256(path: Path, pin: str | None) -> str:
+    """Return the sha256 of a weights file.
+
+    Raises:
+        UsageError: there is a pin, and the file is another one.
+    """
+    found = file_sha256(path)
+    if pin is not None and found != pin:
+        raise UsageError(
+            f"{path}: its sha256 begins with {found[:SHORT]}, that of the pinned weights with "
+            f"{pin[:SHORT]}: fetch the file again"
+        )
+    return found
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
