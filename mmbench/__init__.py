@@ -5,6 +5,7 @@
 
 prepare(source)            a dataset folder: items with picture and text, interactions, a split
 encode(dataset, encoder)   features: ids, a matrix and a mask a modality
+show_features(dataset)     their figures, and a contact sheet of nearest neighbours
 run(model, encoder, ...)   one trial: trained, selected on validation, ranked on test, a record
 leaderboard(results)       tables of records
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from mmbench.checkup import check
     from mmbench.datasets.prepare import prepare
     from mmbench.extract import encode
+    from mmbench.feature_report.report import features as show_features
     from mmbench.inventory import list_, show
     from mmbench.table import leaderboard
     from mmbench.trial import run
 
-__all__ = ["check", "encode", "leaderboard", "list_", "prepare", "run", "show"]
+__all__ = ["check", "encode", "leaderboard", "list_", "prepare", "run", "show", "show_features"]
 __version__ = "0.1.0"
 
 _VERBS = {
@@ -34,6 +36,7 @@ _VERBS = {
     "prepare": "mmbench.datasets.prepare:prepare",
     "run": "mmbench.trial:run",
     "show": "mmbench.inventory:show",
+    "show_features": "mmbench.feature_report.report:features",
 }
 
 

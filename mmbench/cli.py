@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mmbench import __version__
+from mmbench import options as opt
 from mmbench.errors import UsageError
 from mmbench.home import Home
 from mmbench.prepare_group import PrepareGroup
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USAGE = 1, 2
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
-LAST_SEED = 2**32 - 1
 # Of Click, which newer versions of Typer carry within themselves.
 Misuse = cast(type[Exception], typer.BadParameter.__base__)
 
@@ -38,26 +38,6 @@ app.add_typer(
     name="prepare",
 )
 
-HomeOption = Annotated[  # a text: Path("") would be the working directory
-    str | None, typer.Option("--home", help="where everything is written (./mmbench-home)")
-]
-ModelOption = Annotated[str | None, typer.Option(help="the recommender (VBPR)")]
-EncoderOption = Annotated[str | None, typer.Option(help="the encoder (efficientnet+minilm)")]
-DatasetOption = Annotated[str | None, typer.Option(help="the dataset (toyshop)")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter; repeatable")
-]
-SeedOption = Annotated[
-    int | None, typer.Option(min=0, max=LAST_SEED, help="one seed by its number")
-]
-FromOption = Annotated[Path | None, typer.Option("--from", help="a RECORD.json to repeat")]
-ForceOption = Annotated[bool, typer.Option("--force", help="run even if the record is there")]
-JsonOption = Annotated[bool, typer.Option("--json", help="print JSON on standard output, only")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
-RandomOption = Annotated[
-    bool, typer.Option("--random-weights", help="use random weights, and mark the record")
-]
-
 
 @contextmanager
 def progress() -> Iterator["Bars | Lines"]:
@@ -70,40 +50,49 @@ def progress() -> Iterator["Bars | Lines"]:
 
 @app.command()
 def run(
-    model: ModelOption = None,
-    encoder: EncoderOption = None,
-    dataset: DatasetOption = None,
+    model: opt.ModelOption = None,
+    encoder: opt.EncoderOption = None,
+    dataset: opt.DatasetOption = None,
     protocol: Annotated[str | None, typer.Option(help="the protocol (the dataset's)")] = None,
     paradigm: Annotated[
         str | None, typer.Option(help="how the encoder is trained (frozen)")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="how many seeds (1)")] = None,
-    seed: SeedOption = None,
-    set_: SetOption = None,
+    seed: opt.SeedOption = None,
+    set_: opt.SetOption = None,
     config: Annotated[Path | None, typer.Option(help="a YAML of these options")] = None,
-    from_: FromOption = None,
-    random_weights: RandomOption = False,
-    device: DeviceOption = "auto",
-    home: HomeOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    from_: opt.FromOption = None,
+    random_weights: opt.RandomOption = False,
+    weights: opt.WeightsOption = None,
+    fuse: opt.FuseOption = None,
+    long_texts: opt.LongTextsOption = None,
+    precision: opt.PrecisionOption = None,
+    dtype: opt.DtypeOption = None,
+    device: opt.DeviceOption = "auto",
+    batch_size: opt.BatchOption = "auto",
+    workers: opt.WorkersOption = None,
+    home: opt.HomeOption = None,
+    force: opt.ForceOption = False,
+    as_json: opt.JsonOption = False,
 ) -> None:
     """Encode, train, rank and record: one trial, or one a seed."""
     from mmbench import request
 
     flags = {"model": model, "encoder": encoder, "dataset": dataset, "protocol": protocol}
     flags["paradigm"] = paradigm
-    asked = request.of(flags, set_ or (), config, from_, seeds, seed, random_weights)
-    _print_records(_execute(asked, device, Home.find(home), force), as_json)
+    encoding = request.encoding(random_weights, weights, fuse, long_texts, precision, dtype)
+    asked = request.of(flags, set_ or (), config, from_, seeds, seed, encoding)
+    asked |= {"device": device, "batch_size": batch_size, "workers": workers}
+    _print_records(_execute(asked, Home.find(home), force), as_json)
 
 
-def _execute(asked: dict[str, Any], device: str, home: Home, force: bool) -> "list[Record]":
+def _execute(asked: dict[str, Any], home: Home, force: bool) -> "list[Record]":
     from mmbench.plan import done, plan
     from mmbench.trial import execute
 
     records = []
     with progress() as shown:
-        for planned in plan(**asked, device=device, home=home, progress=shown):
+        for planned in plan(**asked, home=home, progress=shown):
             found = None if force else done(planned)
             if found:
                 shown.say(f"already recorded, see --force: {found.path}")
@@ -137,20 +126,33 @@ def _print_records(records: "list[Record]", as_json: bool) -> None:
 def encode(
     encoder: Annotated[str, typer.Option(help="the encoder")],
     dataset: Annotated[str, typer.Option(help="a prepared dataset")],
-    random_weights: RandomOption = False,
-    device: DeviceOption = "auto",
-    home: HomeOption = None,
-    as_json: JsonOption = False,
+    random_weights: opt.RandomOption = False,
+    weights: opt.WeightsOption = None,
+    fuse: opt.FuseOption = None,
+    long_texts: opt.LongTextsOption = None,
+    precision: opt.PrecisionOption = None,
+    dtype: opt.DtypeOption = None,
+    device: opt.DeviceOption = "auto",
+    batch_size: opt.BatchOption = "auto",
+    workers: opt.WorkersOption = None,
+    home: opt.HomeOption = None,
+    as_json: opt.JsonOption = False,
 ) -> None:
     """Encode a dataset's pictures and texts, and keep the features."""
     from mmbench.datasets.dataset import Dataset
-    from mmbench.extract import extract, plan
+    from mmbench.extract import extract
+    from mmbench.feature_plan import plan_features
+    from mmbench.machine import Machine
+    from mmbench.request import encoding
+    from mmbench.specs import Encoding
 
+    wished = encoding(random_weights, weights, fuse, long_texts, precision, dtype)
     where = Home.find(home)
+    machine = Machine.of(device, batch_size, workers)
     with progress() as shown:
         opened = Dataset.load(where, dataset)
         where.require_writable()
-        planned = plan(opened, encoder, random_weights, device, where)
+        planned = plan_features(opened, encoder, Encoding(**wished), machine, where)
         features = extract(planned, opened, shown)
     if as_json:
         print(json.dumps({"folder": str(planned.folder), **features.meta}, indent=1))
@@ -165,15 +167,19 @@ def list_(
     noun: Annotated[
         str | None, typer.Argument(help="datasets, encoders, recommenders or protocols")
     ] = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
+    home: opt.HomeOption = None,
+    as_json: opt.JsonOption = False,
 ) -> None:
     """List what there is to choose from."""
+    from mmbench.inventory import encoder_table
     from mmbench.inventory import list_ as listed
 
     found = listed(noun, Home.find(home))
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    if noun == "encoders":
+        print(encoder_table(found[noun]))
         return
     for kind, described in found.items():
         print(kind)
@@ -184,17 +190,42 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="a RECORD.json, or any name that `list` gives")],
-    home: HomeOption = None,
+    name: Annotated[
+        str, typer.Argument(help="a RECORD.json, any name that `list` gives, or: features")
+    ],
+    of: Annotated[
+        list[str] | None,
+        typer.Argument(help="of features: DATASET [ENCODER], or a feature folder"),
+    ] = None,
+    item: Annotated[list[str] | None, typer.Option(help="an item to show; repeatable")] = None,
+    neighbours: Annotated[int, typer.Option(min=1, max=50, help="how many of each item")] = 8,
+    home: opt.HomeOption = None,
+    as_json: opt.JsonOption = False,
 ) -> None:
-    """Show everything known of a record, dataset, encoder, recommender or protocol, as JSON."""
+    """Show all that is known of a name, as JSON; or features: figures and a contact sheet."""
+    if name == "features" and of:
+        _show_features(of, tuple(item or ()), neighbours, home, as_json)
+        return
+    if of or item:
+        raise UsageError(f"mmbench show {name} takes no more: see `mmbench show --help`")
     from mmbench.inventory import show as shown
 
     print(json.dumps(shown(name, Home.find(home)), indent=1, ensure_ascii=False))
 
 
+def _show_features(
+    of: list[str], items: tuple[str, ...], neighbours: int, home: str | None, as_json: bool
+) -> None:
+    from mmbench.feature_report.report import features
+
+    if len(of) > 2:
+        raise UsageError("mmbench show features takes DATASET [ENCODER], or a feature folder")
+    report = features(*of, items=items, neighbours=neighbours, home=home)
+    print(json.dumps(report.values, indent=1, ensure_ascii=False) if as_json else report.text())
+
+
 @app.command()
-def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def check(home: opt.HomeOption = None, as_json: opt.JsonOption = False) -> None:
     """Say what is installed, where things are written, and what is missing."""
     from mmbench.checkup import check as checked
 
@@ -217,7 +248,7 @@ def leaderboard(
         list[Path] | None, typer.Argument(help="folders of records (the home's)")
     ] = None,
     metric: Annotated[str, typer.Option(help="metrics, with commas")] = "recall@20,ndcg@20",
-    home: HomeOption = None,
+    home: opt.HomeOption = None,
 ) -> None:
     """Turn records into Markdown tables: mean ± standard deviation over the seeds."""
     from mmbench.table import leaderboard as made

@@ -12,7 +12,7 @@ DEFAULT = Path("mmbench-home")
 
 @dataclass(frozen=True)
 class Home:
-    """The home folder: `datasets/`, `features/`, `results/`, `models/`."""
+    """The home folder: `datasets/`, `features/`, `results/`, `models/`, `reports/`."""
 
     root: Path
 
@@ -45,6 +45,11 @@ class Home:
     def models(self) -> Path:
         """Weights that a person put here."""
         return self.root / "models"
+
+    @property
+    def reports(self) -> Path:
+        """What was made to be looked at: pictures and pages."""
+        return self.root / "reports"
 
     def require_writable(self) -> None:
         """Fail before any work is done when nothing can be written here.

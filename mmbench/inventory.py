@@ -5,15 +5,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from tabulate import tabulate
+
 from mmbench.datasets.manifest import MANIFEST, read_manifest
+from mmbench.encoder_spec import EncoderSpec, encoder_yaml
 from mmbench.errors import UsageError, nearest
 from mmbench.home import Home
 from mmbench.hyperparameters import parameters
+from mmbench.needs import missing
 from mmbench.records import read_record
 from mmbench.specs import (
     RecommenderSpec,
     dataset_spec,
-    encoder_yaml,
     names,
     protocol_spec,
     recommender_spec,
@@ -31,20 +34,61 @@ READERS: Mapping[str, Any] = {
 
 def list_(
     noun: str | None = None, home: Home | str | PathLike[str] | None = None
-) -> dict[str, dict[str, str]]:
+) -> dict[str, dict[str, Any]]:
     """Return noun → name → description; the datasets prepared in the home are among them.
+
+    Of `encoders` alone it tells more: name → description, modalities, dimension, parameters,
+    licence, source of the weights, and what of them is missing here.
 
     Raises:
         UsageError: an unknown noun.
     """
     if noun is not None and noun not in NOUNS:
         raise UsageError(f"mmbench list {noun}: {nearest(noun, NOUNS)}")
+    if noun == "encoders":
+        return {noun: {name: _about(encoder_yaml(name), Home.of(home)) for name in names(noun)}}
     found = {}
     for kind in [noun] if noun else NOUNS:
         found[kind] = {name: READERS[kind](name).description for name in names(kind)}
     if "datasets" in found:
         found["datasets"] |= _prepared(Home.of(home))
     return found
+
+
+def _about(spec: EncoderSpec, home: Home) -> dict[str, Any]:
+    about = spec.about
+    return {
+        "description": spec.description,
+        "modalities": list(spec.modalities),
+        "dimension": about.dimension,
+        "parameters": about.parameters,
+        "licence": about.licence,
+        "source": about.source,
+        "missing": [told for need in about.needs if (told := missing(need, home))],
+        "control": spec.control,
+        "variants": list(spec.variants),
+    }
+
+
+def encoder_table(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what `list_("encoders")` found as a table."""
+    rows = []
+    for name, told in found.items():
+        sizes = sorted(set(told["dimension"].values()))
+        here = "missing: " + ", ".join(told["missing"]) if told["missing"] else "here"
+        rows.append(
+            [
+                f"{name} (control)" if told["control"] else name,
+                ", ".join(told["modalities"]),
+                ", ".join(map(str, sizes)) or "-",
+                told["parameters"] or "-",
+                told["licence"] or "-",
+                here if told["source"] else "-",
+                told["source"] or "-",
+            ]
+        )
+    head = ["encoder", "modalities", "dimension", "parameters", "licence", "weights", "from"]
+    return tabulate(rows, head, tablefmt="simple", disable_numparse=True)
 
 
 def _prepared(home: Home) -> dict[str, str]:

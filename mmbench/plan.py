@@ -7,19 +7,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mmbench import extract
 from mmbench.atomic import locked
 from mmbench.datasets.dataset import Dataset, prepared
 from mmbench.datasets.prepare import prepare
 from mmbench.errors import UsageError, nearest
+from mmbench.feature_plan import FeaturePlan, file_name, plan_features, weights
 from mmbench.fingerprint import SHORT, fingerprint
 from mmbench.home import Home
 from mmbench.hyperparameters import resolve
+from mmbench.machine import Machine
 from mmbench.progress import Progress, Silent
 from mmbench.records import Record, read_record
 from mmbench.specs import (
     NO_FEATURES,
     PARADIGMS,
+    Encoding,
     Protocol,
     RecommenderSpec,
     Trial,
@@ -40,7 +42,7 @@ class Planned:
     trial: Trial
     protocol: Protocol
     dataset: Dataset
-    features: extract.Plan
+    features: FeaturePlan
     path: Path  # of its record
     device: str
     identity: str  # fingerprint of everything but the seed
@@ -55,21 +57,22 @@ def plan(
     protocol: str | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     paradigm: str | None = None,
-    random_weights: bool = False,
     device: str = "auto",
+    batch_size: int | str = "auto",
+    workers: int | None = None,
     expected: Mapping[str, str] | None = None,
     home: Home | str | PathLike[str] | None = None,
     progress: Progress | None = None,
+    **encoding: Any,
 ) -> list[Planned]:
     """Resolve and check trials, one a seed; configs/run.yaml stands in for what is left out.
 
     Args:
         model, encoder, dataset: what to run; a recommender that reads no features takes none.
         seeds: the seeds themselves, or how many of the protocol's; protocol: the dataset's own.
-        hyperparameters: values over the recommender's defaults.
-        random_weights: allow a model without weights; the record is marked.
-        device, home: auto, cpu, cuda or cuda:N; see `Home.of`.
-        expected: the fingerprints of the record that is repeated.
+        hyperparameters: values over the defaults. device, batch_size, workers: see `Machine.of`.
+        expected: the fingerprints of the record that is repeated. home: see `Home.of`.
+        encoding: fields of `mmbench.specs.Encoding`: random_weights, weights, fuse, long_texts ...
 
     Raises UsageError for anything a person can mend; nothing has been trained then.
     """
@@ -77,38 +80,40 @@ def plan(
     spec = recommender_spec(model or usual["model"])
     settings = resolve(spec, defaults(spec.name), hyperparameters or {})
     content = _encoder(spec, encoder, usual["encoder"])
-    where, way = extract.resolve_device(device), _paradigm(paradigm or usual["paradigm"])
+    machine, way = Machine.of(device, batch_size, workers), _paradigm(paradigm or usual["paradigm"])
     opened = _open(dataset or usual["dataset"], home, progress or Silent())
-    rules = _protocol(opened, protocol)
-    features = extract.plan(opened, content, random_weights, where, home)
+    rules, used = _protocol(opened, protocol), _encoding(encoding)
+    features = plan_features(opened, content, used, machine, home)
     home.require_writable()
-    trial = {**_names(opened, features, spec, rules), "paradigm": way, "hyperparameters": settings}
+    fixed = {"paradigm": way, "hyperparameters": settings}
+    trial = {**used.model_dump(), **_names(opened, features, spec, rules), **fixed}
     each = [parse(Trial, {**trial, "seed": s}, "trial") for s in _seeds(seeds, rules)]
-    planned = [_planned(one, rules, opened, features, home, where) for one in each]
-    return [_as_expected(one, expected or {}) for one in planned]
+    return [_planned(one, rules, opened, features, home, expected or {}) for one in each]
 
 
 def _planned(
     trial: Trial,
     protocol: Protocol,
     dataset: Dataset,
-    features: extract.Plan,
+    features: FeaturePlan,
     home: Home,
-    device: str,
+    expected: Mapping[str, str],
 ) -> Planned:
     identity = _identity(trial, protocol, dataset, features)
-    folder = home.results / trial.dataset / extract.file_name(trial.encoder) / trial.model
+    folder = home.results / trial.dataset / file_name(trial.encoder) / trial.model
     path = folder / f"{identity[:SHORT]}-s{trial.seed}.json"
-    return Planned(trial, protocol, dataset, features, path, device, identity)
+    device = features.machine.device
+    made = Planned(trial, protocol, dataset, features, path, device, identity)
+    return _as_expected(made, expected)
 
 
 def _names(
-    dataset: Dataset, features: extract.Plan, spec: RecommenderSpec, protocol: Protocol
+    dataset: Dataset, features: FeaturePlan, spec: RecommenderSpec, protocol: Protocol
 ) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
         "encoder": features.spec.name,
-        "random_weights": extract.weights(features) == "random",
+        "random_weights": weights(features) == "random",
         "model": spec.name,
         "protocol": protocol.name,
     }
@@ -135,6 +140,15 @@ def _paradigm(name: str) -> str:
     if name not in PARADIGMS:
         raise UsageError(f"--paradigm {name}: {nearest(name, PARADIGMS)}")
     return name
+
+
+def _encoding(given: Mapping[str, Any]) -> Encoding:
+    encoding = parse(Encoding, dict(given), "run")
+    if encoding.weights is None:
+        return encoding
+    # A record that is repeated from another folder finds them all the same.
+    found = str(Path(encoding.weights).expanduser().absolute())
+    return encoding.model_copy(update={"weights": found})
 
 
 def _encoder(spec: RecommenderSpec, wished: str | None, usual: str) -> str:
@@ -178,10 +192,12 @@ def _protocol(dataset: Dataset, name: str | None) -> Protocol:
     return protocol
 
 
-def _identity(trial: Trial, protocol: Protocol, dataset: Dataset, features: extract.Plan) -> str:
+def _identity(trial: Trial, protocol: Protocol, dataset: Dataset, features: FeaturePlan) -> str:
+    # How the encoder is used is part of the features' fingerprint; where weights lie is of none.
+    left_out = {"seed", *Encoding.model_fields}
     return fingerprint(
         {
-            "trial": {k: v for k, v in trial.model_dump(mode="json").items() if k != "seed"},
+            "trial": trial.model_dump(mode="json", exclude=left_out),
             "protocol": protocol.identity(),
             "dataset": dataset.fingerprint,
             "features": features.fingerprint,
@@ -206,4 +222,8 @@ def command(trial: Trial) -> str:
     words += ["--encoder", trial.encoder, "--protocol", trial.protocol, "--seed", str(trial.seed)]
     for key, value in trial.hyperparameters.items():
         words += ["--set", f"{key}={'null' if value is None else value}"]
-    return shlex.join(words + (["--random-weights"] if trial.random_weights else []))
+    for name, field in Encoding.model_fields.items():
+        value = getattr(trial, name)
+        if value != field.default:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(words)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmbench.encoder_spec import encoder_spec
 from mmbench.errors import UsageError
 from mmbench.records import read_record
 from mmbench.specs import (
+    Encoding,
     RunSpec,
     Trial,
-    encoder_spec,
     parse,
     protocol_spec,
     recommender_spec,
@@ -24,7 +25,7 @@ def of(
     record: Path | None = None,
     seeds: int | None = None,
     seed: int | None = None,
-    random_weights: bool = False,
+    encoding: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments of `mmbench.plan.plan`.
 
@@ -34,18 +35,19 @@ def of(
         config: a YAML of `mmbench.specs.RunSpec`.
         record: a record to repeat; it fixes everything and stands alone.
         seeds, seed: how many, or the one.
-        random_weights: allow a model without weights.
+        encoding: fields of `mmbench.specs.Encoding`; None and False where nothing was said.
 
     Raises:
         UsageError: a record together with other wishes, `--set` without a value, an unknown key.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    said = {name: value for name, value in (encoding or {}).items() if value}
     if record is not None:
-        if given or settings or config or seeds or seed is not None or random_weights:
+        if given or settings or config or seeds or seed is not None or said:
             raise UsageError("--from repeats a record as it is: leave out the other options")
         return _of_record(record)
     wished = parse(RunSpec, read_yaml(config), str(config)) if config else RunSpec()
-    chosen = {**wished.model_dump(exclude_none=True), **given}
+    chosen = {**wished.model_dump(exclude_unset=True, exclude_none=True), **given}
     chosen["hyperparameters"] = {**wished.hyperparameters, **dict(map(_setting, settings))}
     if seed is None and seeds is None:
         seed, seeds = wished.seed, wished.seeds
@@ -54,7 +56,27 @@ def of(
     _check_names(chosen)
     chosen.pop("seed", None)
     chosen["seeds"] = [seed] if seed is not None else seeds or 1
-    return {**chosen, "random_weights": random_weights or wished.random_weights}
+    return {**chosen, **said}
+
+
+def encoding(
+    random_weights: bool = False,
+    weights: str | None = None,
+    fuse: str | None = None,
+    long_texts: str | None = None,
+    precision: str | None = None,
+    dtype: str | None = None,
+) -> dict[str, Any]:
+    """Return the fields of `mmbench.specs.Encoding` for which something was said.
+
+    Raises:
+        UsageError: a value that the field does not take.
+    """
+    given = {"random_weights": random_weights, "weights": weights, "fuse": fuse}
+    given |= {"long_texts": long_texts, "precision": precision, "dtype": dtype}
+    said = {name: value for name, value in given.items() if value}
+    parse(Encoding, said, "the options")
+    return said
 
 
 def _check_names(chosen: dict[str, Any]) -> None:

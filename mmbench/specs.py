@@ -1,10 +1,11 @@
 """What a person may write in YAML, as frozen models: an unknown key is an error, never ignored."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import fingerprint
@@ -14,7 +15,6 @@ CONFIGS = Path(__file__).parent / "configs"
 Scalar = bool | int | float | str | None
 NO_FEATURES = "id"  # the control that stands for "no features at all"
 PARADIGMS = ("frozen",)
-ANY = "any"  # stands for "the modalities of the base encoder or of the file"
 
 
 class Spec(BaseModel):
@@ -30,18 +30,6 @@ class DatasetSpec(Spec):
     source: str
     ready: bool = False  # the source needs no download and no options: `run` may prepare it
     options: dict[str, Any] = {}
-
-
-class EncoderSpec(Spec):
-    """A named encoder: a backend, with its options, per modality."""
-
-    description: str
-    name: str
-    argument: str | None = None  # the option that the part after the colon of NAME:ARGUMENT sets
-    of: str | None = None  # the encoder whose rows a control takes
-    control: bool = False
-    modalities: dict[str, dict[str, Scalar]]
-    variants: dict[str, dict[str, dict[str, Scalar]]] = {}  # X of NAME:X → its modalities instead
 
 
 class Split(Spec):
@@ -102,7 +90,31 @@ class RecommenderSpec(Spec):
     parameters: dict[str, Parameter] = {}
 
 
-class RunSpec(Spec):
+class Encoding(Spec):
+    """How an encoder is used: all that changes its vectors beside its name.
+
+    random_weights: allow a model without weights. weights: a file or folder to read them from.
+    fuse: make one matrix of all modalities: concat, mean, sum or pca:N.
+    long_texts: what becomes of a text that is longer than the model reads.
+    precision: in what the model computes. dtype: in what its vectors are kept.
+    """
+
+    random_weights: bool = False
+    weights: str | None = None
+    fuse: str | None = None
+    long_texts: Literal["truncate", "mean-of-chunks", "lead+keywords"] = "truncate"
+    precision: Literal["float32", "bf16"] = "float32"
+    dtype: Literal["float32", "float16"] = "float32"
+
+    @field_validator("fuse")
+    @classmethod
+    def _fuse_is_known(cls, how: str | None) -> str | None:
+        if how is not None and not re.fullmatch(r"concat|mean|sum|pca:[1-9]\d{0,5}", how):
+            raise ValueError(f"'{how}' is none of concat, mean, sum and pca:N")
+        return how
+
+
+class RunSpec(Encoding):
     """A YAML for `mmbench run --config`: what the flags say, in a file."""
 
     dataset: str | None = None
@@ -112,11 +124,10 @@ class RunSpec(Spec):
     protocol: str | None = None
     seeds: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
-    random_weights: bool = False
     hyperparameters: dict[str, Any] = {}  # checked one by one against the recommender's
 
 
-class Trial(Spec):
+class Trial(Encoding):
     """One point of the study: everything that fixes its numbers, with nothing left to default."""
 
     dataset: str
@@ -126,7 +137,6 @@ class Trial(Spec):
     protocol: str
     hyperparameters: dict[str, Scalar]
     seed: int = Field(ge=0, lt=2**32)
-    random_weights: bool = False
 
 
 S = TypeVar("S", bound=Spec)
@@ -160,7 +170,8 @@ def names(noun: str) -> list[str]:
     return sorted(path.stem for path in (CONFIGS / noun).glob("*.yaml"))
 
 
-def _named(spec: type[S], noun: str, name: str) -> S:
+def named(spec: type[S], noun: str, name: str) -> S:
+    """Return the YAML of a noun by its name; UsageError names the nearest one."""
     if name not in names(noun):
         raise UsageError(f"unknown {noun[:-1]} '{name}': {nearest(name, names(noun))}")
     path = CONFIGS / noun / f"{name}.yaml"
@@ -172,17 +183,17 @@ def _named(spec: type[S], noun: str, name: str) -> S:
 
 def dataset_spec(name: str) -> DatasetSpec:
     """Return the named dataset's YAML; UsageError names the nearest one."""
-    return _named(DatasetSpec, "datasets", name)
+    return named(DatasetSpec, "datasets", name)
 
 
 def protocol_spec(name: str) -> Protocol:
     """Return the named protocol; UsageError names the nearest one."""
-    return _named(Protocol, "protocols", name)
+    return named(Protocol, "protocols", name)
 
 
 def recommender_spec(name: str) -> RecommenderSpec:
     """Return the named recommender; UsageError names the nearest one."""
-    return _named(RecommenderSpec, "recommenders", name)
+    return named(RecommenderSpec, "recommenders", name)
 
 
 def run_defaults() -> dict[str, Any]:
@@ -197,41 +208,3 @@ def training_parameters() -> dict[str, Parameter]:
     return {
         key: parse(Parameter, value, f"{path}: {key}") for key, value in read_yaml(path).items()
     }
-
-
-def encoder_yaml(head: str) -> EncoderSpec:
-    """Return the YAML of an encoder by the part of its name before the colon, as it stands."""
-    return _named(EncoderSpec, "encoders", head.partition(":")[0])
-
-
-def encoder_spec(name: str) -> EncoderSpec:
-    """Return the encoder called NAME, NAME:ARGUMENT or NAME:VARIANT.
-
-    Raises:
-        UsageError: unknown name or variant, or an argument missing or given where none is taken.
-    """
-    head, colon, argument = name.partition(":")
-    spec = encoder_yaml(head)
-    if colon and spec.variants:
-        if argument not in spec.variants:
-            known = nearest(argument, spec.variants)
-            raise UsageError(f"encoder '{head}' has no variant '{argument}': {known}")
-        return spec.model_copy(update={"name": name, "modalities": spec.variants[argument]})
-    if colon and spec.argument is None:
-        raise UsageError(f"encoder '{head}' takes nothing after a colon: write --encoder {head}")
-    if colon and not argument:
-        raise UsageError(
-            f"encoder '{name}' lacks its {spec.argument}: write {head}:{spec.argument}"
-        )
-    if not colon:
-        if spec.argument and spec.argument != "of":
-            raise UsageError(
-                f"encoder '{head}' needs its {spec.argument}: write {head}:{spec.argument}"
-            )
-        return spec
-    if spec.argument == "of":
-        return spec.model_copy(update={"name": name, "of": argument})
-    modalities = {
-        m: {**options, str(spec.argument): argument} for m, options in spec.modalities.items()
-    }
-    return spec.model_copy(update={"name": name, "modalities": modalities})

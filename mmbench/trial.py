@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from mmbench import extract
 from mmbench.costs import Meter
 from mmbench.errors import UsageError
+from mmbench.extract import extract
+from mmbench.feature_plan import weights
 from mmbench.features import FeatureSet
 from mmbench.plan import Planned, command, done, plan
 from mmbench.progress import Progress, Silent
@@ -38,7 +39,7 @@ class Fit:
 
 def fit(planned: Planned, progress: Progress) -> Fit:
     """Encode and train; validation chooses the epoch, the test part is not looked at."""
-    features = extract.extract(planned.features, planned.dataset, progress)
+    features = extract(planned.features, planned.dataset, progress)
     start = perf_counter()
     config = _config(planned)
     data = MultimodalDataset(config)
@@ -104,7 +105,11 @@ def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any],
         },
         "energy_wh": meter.energy_wh(),
     }
-    values["encoder"] |= {"dimensions": fitted.features.dimensions}
+    meta = fitted.features.meta
+    values["encoder"] |= {
+        "dimensions": fitted.features.dimensions,
+        "extraction": meta["extraction"],
+    }
     return values, {"users": ranking.users, **ranking.values}
 
 
@@ -175,11 +180,11 @@ def _values(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
             "control": planned.features.spec.control,
             "of": planned.features.spec.of,
             "revision": {m: identity.get("revision") for m, identity in said.items()},
-            "weights": extract.weights(planned.features),
+            "weights": weights(planned.features),
             "sha256": {
                 m: identity.get("sha256", identity.get("files")) for m, identity in said.items()
             },
-            "modalities": list(said),
+            "modalities": planned.features.modalities,
             "dimensions": None,
         },
         "versions": versions(),

@@ -48,6 +48,68 @@ def test_names_cost_no_heavy_import(statement):
     assert imported(statement, "torch", "ray", "recbole", "pandas", "transformers") == "[]"
 
 
+ENCODE = ("encode", "--dataset", "toyshop", "--encoder", "classic", "--json")
+
+
+def test_how_an_encoder_is_used_is_part_of_the_features(mmbench):
+    plain = json.loads(mmbench(*ENCODE)[1])
+    words = ("--fuse", "pca:8", "--dtype", "float16", "--batch-size", "4", "--workers", "0")
+    code, out, _ = mmbench(*ENCODE, *words)
+    fused = json.loads(out)
+    assert code == 0
+    assert fused["modalities"] == ["fused"]
+    assert (fused["encoding"]["fuse"], fused["encoding"]["dtype"]) == ("pca:8", "float16")
+    assert fused["fingerprint"] != plain["fingerprint"]
+    again = json.loads(mmbench(*ENCODE, "--batch-size", "3")[1])
+    assert again["fingerprint"] == plain["fingerprint"]  # how it is fed changes nothing
+
+
+def test_a_record_of_fused_features_says_so_and_repeats(mmbench, toyshop_home):
+    words = ("run", "--encoder", "classic", "--set", "epochs=1", "--fuse", "concat")
+    code, out, _ = mmbench(*words, "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["trial"]["fuse"] == "concat"
+    assert record["encoder"]["modalities"] == ["fused"]
+    assert record["encoder"]["dimensions"] == {"fused": 893 + 38}  # 40 items have 38 topics
+    assert record["command"].endswith("--fuse concat")
+    assert "fused: concat" in mmbench("leaderboard")[1]
+    (path,) = [
+        path
+        for path in (toyshop_home.results).rglob("*.json")
+        if record["fingerprints"]["trial"] in path.read_text()
+    ]
+    assert mmbench("run", "--from", str(path))[0] == 0
+
+
+def test_the_share_of_cut_texts_is_told(mmbench):
+    words = ("--random-weights", "--encoder", "efficientnet+minilm")
+    told = json.loads(mmbench("encode", "--dataset", "toyshop", "--json", *words)[1])
+    assert told["extraction"]["text"]["long_texts_share"] == 0
+    assert told["extraction"]["image"]["encoded"] <= told["extraction"]["image"]["items"]
+    assert 0 <= told["extraction"]["image"]["waiting_share"] <= 1
+
+
+def test_encoders_are_told_with_what_they_need(mmbench):
+    code, out, _ = mmbench("list", "encoders")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert "missing: openai/clip-vit-base-patch16 of the hub" in lines["clip"]
+    assert "512" in lines["clip"]
+    assert "(control)" in lines["noise"]
+    told = json.loads(mmbench("list", "encoders", "--json")[1])["encoders"]
+    assert told["efficientnet+minilm"]["missing"] == []
+    assert told["classic"]["modalities"] == ["image", "text"]
+
+
+def test_show_features_writes_a_page(mmbench, toyshop_home):
+    mmbench(*ENCODE)
+    code, out, _ = mmbench("show", "features", "toyshop", "classic")
+    assert code == 0
+    assert "effective rank" in out
+    assert list((toyshop_home.root / "reports").rglob("features.html"))
+
+
 def test_json_is_all_there_is_on_standard_output(mmbench):
     words = ["run", "--encoder", "classic", "--set", "epochs=2", "--json"]
     code, out, err = mmbench(*words)
@@ -152,6 +214,13 @@ def test_check_finds_damage(mmbench, toyshop_home):
         (["run", "--from", "gone.json", "--model", "BPR"], "leave out the other options"),
         (["show", "VBRP"], "the nearest is VBPR"),
         (["list", "encoder"], "the nearest is encoders"),
+        (["encode", "--encoder", "classic", "--dataset", "toyshop", "--fuse", "max"], "'max' is"),
+        (["run", "--dtype", "int8"], "dtype"),
+        (["run", "--long-texts", "cut"], "long_texts"),
+        (["run", "--batch-size", "0"], "--batch-size 0: write a number from 1 on"),
+        (["run", "--encoder", "classic", "--weights", "nowhere"], "nowhere: there is nothing"),
+        (["show", "features", "toyshop", "clasic"], "clasic"),
+        (["show", "toyshop", "more"], "takes no more"),
         (["prepare", "toyshp"], "the nearest is toyshop"),
         (["prepare", "toyshop", "--name", "new", "--items", "3"], "items"),
         (["encode", "--encoder", "classic", "--dataset", "toyshopp"], "the nearest is toyshop"),

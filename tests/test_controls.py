@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmbench.encoder_spec import encoder_spec
 from mmbench.encoders import BACKENDS
 from mmbench.encoders.base import Control, Items, Rows, Surroundings
 from mmbench.encoders.controls import Noise, Ones, Oracle, Permuted, Zeros
 from mmbench.encoders.ready import Ready, modalities
 from mmbench.errors import UsageError
 from mmbench.fingerprint import canonical
-from mmbench.specs import encoder_spec, names
+from mmbench.specs import names
 
 AROUND = Surroundings("cpu", Path("no-such-models"))
 IDS = [f"item{number}" for number in range(6)]

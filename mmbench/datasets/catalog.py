@@ -52,11 +52,31 @@ class Catalog:
         parts = (self.frame["title"].iat[row], self.frame["text"].iat[row])
         return "\n".join(part for part in parts if isinstance(part, str)) or None
 
+    def picture_path(self, row: int) -> Path | None:
+        """Return the picture file of an item; None where it has none."""
+        name = self.frame["image"].iat[row]
+        return self.folder / name if isinstance(name, str) else None
+
+    def digest(self, row: int) -> str | None:
+        """Return the sha256 of an item's picture file; None where it has none."""
+        name = self.frame["image"].iat[row]
+        return self._digests[name] if isinstance(name, str) else None
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return picture_digests(self.folder)
+
     def picture(self, row: int) -> Image.Image | None:
         """Return the picture of an item as RGB; None where it has none.
 
         Raises:
             UnreadablePicture: the file changed since the dataset was prepared.
         """
-        name = self.frame["image"].iat[row]
-        return read_picture(self.folder / name) if isinstance(name, str) else None
+        path = self.picture_path(row)
+        return read_picture(path) if path else None
+
+
+def picture_digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each picture of a dataset folder by its path in there."""
+    lines = (folder / "images.sha256").read_text(encoding="utf-8").splitlines()
+    return {line[66:]: line[:64] for line in lines}

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from mmbench.datasets.catalog import Catalog
+from mmbench.datasets.catalog import Catalog, picture_digests
 from mmbench.datasets.manifest import MANIFEST, read_manifest
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import file_sha256
@@ -72,8 +72,7 @@ class Dataset:
 
     def damaged_pictures(self) -> list[str]:
         """Return which pictures differ from images.sha256, a line each; reads them all."""
-        lines = (self.folder / "images.sha256").read_text(encoding="utf-8").splitlines()
-        return self._compare({line[66:]: line[:64] for line in lines})
+        return self._compare(picture_digests(self.folder))
 
     def _compare(self, sums: Mapping[str, str]) -> list[str]:
         found = []

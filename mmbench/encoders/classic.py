@@ -1,6 +1,6 @@
 """Encoders without weights: colours and edges of a picture, words of a text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -10,8 +10,12 @@ from PIL import Image
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
+from torch import Tensor
 
-from mmbench.encoders.base import Backend, Content, Matrix, Surroundings, images_of, texts_of
+from mmbench.encoders.base import Backend, Content, Matrix, Surroundings, texts_of
+from mmbench.encoders.named_weights import named_weights
+from mmbench.encoders.network import Network, Pixels, Tokens
+from mmbench.errors import UsageError
 
 SIDE = 64  # pixels; every picture is squashed to SIDE × SIDE
 GRID = 8  # cells a side, for mean colours and for edges
@@ -23,13 +27,22 @@ MAX_WORDS = 100_000  # bounds the memory of the decomposition
 Floats = NDArray[np.float64]
 
 
-class ClassicImage(Backend):
+class ClassicImage(Network):
     """Joint colour histogram, grid of mean colours and histograms of oriented gradients.
 
-    Gives 893 numbers: 125 for the histogram, 192 for the grid, 576 for the gradients.
+    Gives 893 numbers: 125 for the histogram, 192 for the grid, 576 for the gradients. They are
+    counted where a picture is opened, so that the processes that do so share the work.
+
+    Raises:
+        UsageError: weights were named.
     """
 
     inputs = ("image",)
+    unit = False
+
+    def __init__(self, modality: str, random_weights: bool, surroundings: Surroundings) -> None:
+        super().__init__(modality, random_weights, surroundings)
+        _refuse_weights(surroundings, modality)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the model and its sizes; there are no weights."""
@@ -43,9 +56,15 @@ class ClassicImage(Backend):
     def load(self) -> None:
         """Do nothing: there are no weights."""
 
-    def encode(self, batch: Sequence[Content]) -> Matrix:
-        """Return (len(batch), 893) float32."""
-        return np.stack([_picture(image) for image in images_of(batch)])
+    def picture(self) -> Callable[[Image.Image], Pixels]:
+        """Return what makes the 893 numbers of a picture, float32."""
+        return _picture
+
+    def forward(self, pixels: Tensor | None, tokens: Sequence[Tokens] | None) -> Tensor:  # noqa: ARG002
+        """Return the numbers as they are, (n, 893)."""
+        if pixels is None:
+            raise ValueError("a batch for a picture encoder holds no pictures")
+        return pixels
 
 
 class ClassicText(Backend):
@@ -55,6 +74,9 @@ class ClassicText(Backend):
 
     Args:
         dim: length of the vectors; a catalogue with fewer texts or words gets shorter ones.
+
+    Raises:
+        UsageError: weights were named.
     """
 
     inputs = ("text",)
@@ -64,6 +86,7 @@ class ClassicText(Backend):
         self, modality: str, random_weights: bool, surroundings: Surroundings, dim: int = 128
     ) -> None:
         super().__init__(modality, random_weights, surroundings)
+        _refuse_weights(surroundings, modality)
         self.dim = dim
         self._words: TfidfVectorizer | None = None
         self._svd: TruncatedSVD | None = None
@@ -100,6 +123,12 @@ class ClassicText(Backend):
         counts = self._words.transform(texts_of(batch))
         vectors = counts.toarray() if self._svd is None else self._svd.transform(counts)
         return np.asarray(normalize(vectors), dtype=np.float32)
+
+
+def _refuse_weights(surroundings: Surroundings, modality: str) -> None:
+    named = named_weights(surroundings, modality)
+    if named is not None:
+        raise UsageError(f"--weights {named}: this encoder has no weights to read: leave it out")
 
 
 def _vocabulary(texts: Sequence[str], dim: int) -> TfidfVectorizer | None:

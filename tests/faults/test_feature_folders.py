@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 RUN = ("run", "--dataset", "tiny", "--set", "epochs=1")
 ENCODE = ("encode", "--dataset", "tiny", "--encoder")
@@ -81,6 +82,13 @@ def given(folder, ids, **arrays):
     return f"file:{folder}"
 
 
+def bare(folder, rows):
+    """Write a matrix of torch without item ids."""
+    folder.mkdir()
+    torch.save(torch.from_numpy(rows), folder / "image.pt")
+    return f"file:{folder / 'image.pt'}"
+
+
 def test_shuffled_rows_change_nothing(tiny, cli, encoded, tmp_path):
     ids = np.array((encoded / "items.txt").read_text().splitlines())
     image, text = np.load(encoded / "image.npy"), np.load(encoded / "text.npy")
@@ -113,6 +121,7 @@ def test_ready_features_that_cannot_be_used(tiny, refused, encoded, tmp_path):
         "none": (given(tmp_path / "g", ids), "holds no features"),
         "path": (f"file:{tmp_path / 'nowhere'}", "there is nothing at"),
         "text": (f"file:{encoded / 'items.txt'}", "neither a folder nor a .npz"),
+        "ids": (bare(tmp_path / "h", rows), "write one item id a line"),
     }
     for case, (encoder, told) in cases.items():
         assert told in refused(*RUN, "--encoder", encoder), case

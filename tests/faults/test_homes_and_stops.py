@@ -187,7 +187,7 @@ def test_ctrl_c_during_encoding(cli, crowd, start, uninterrupted):
     assert "stopped" in cli("leaderboard")[1]
     code, _, err = cli(*words)
     assert code == 0
-    assert first_encoded(err) == 256 * (len(kept) + 1)
+    assert first_encoded(err) == 256 * len(kept) + 32
     assert feature_files(crowd) == uninterrupted
     assert record(crowd)["status"] == "ok"
 
@@ -198,7 +198,7 @@ def test_kill_during_encoding(cli, crowd, start, uninterrupted):
     assert process.returncode == -signal.SIGKILL
     shards(crowd)[0].write_bytes(b"PK")  # what a lost power supply may leave
     code, _, err = cli("encode", *CLASSIC)
-    assert (code, first_encoded(err)) == (0, 256)
+    assert (code, first_encoded(err)) == (0, 32)
     assert feature_files(crowd) == uninterrupted
 
 

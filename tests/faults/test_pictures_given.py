@@ -116,7 +116,7 @@ def test_a_picture_that_another_library_cannot_read_is_masked(cli, home, shop, m
             raise UnreadablePicture("not by this version")
         return read_picture(path)
 
-    monkeypatch.setattr("mmbench.datasets.catalog.read_picture", read)
+    monkeypatch.setattr("mmbench.extraction.decoding.read_picture", read)
     code, _, err = cli(*RUN)
     assert code == 0
     assert "1 pictures can no longer be read and are masked" in err
@@ -147,6 +147,9 @@ def test_a_picture_named_in_a_column(cli, home, shop):
 
 def test_no_item_has_a_picture(cli, home, shop):
     assert cli(*shop.prepare("--images", shop.pictures))[0] == 0
-    assert cli(*RUN)[0] == 0
-    rows, _ = image_rows(home)
-    assert not any(real for real, _ in rows.values())
+    code, _, err = cli(*RUN)
+    assert code == 0
+    assert "no item of 'mine' has image: that modality is left out" in err
+    (meta,) = (home / "features" / "mine").glob("classic-*/meta.json")
+    told = json.loads(meta.read_text())
+    assert (told["modalities"], told["left_out"]) == (["text"], ["image"])

@@ -30,6 +30,13 @@ class Config:
     text_positions: int = 1024
     vocabulary: int = 64010
 
+    def __str__(self) -> str:
+        """Return the sizes that tell one model from another, in words."""
+        return (
+            f"dimension {self.dim}, {self.depth} layers, patches of {self.patch} pixels, "
+            f"{self.vocabulary} words and {self.text_positions} text positions"
+        )
+
     @property
     def heads(self) -> int:
         """Attention heads; every BEiT-3 has 64 dimensions a head."""

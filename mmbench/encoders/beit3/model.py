@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from mmbench.encoders.beit3.config import Config
 from mmbench.encoders.beit3.transformer import Encoder
+from mmbench.encoders.random_weights import random_model
 from mmbench.errors import UsageError
 
 
@@ -91,12 +92,4 @@ class BEiT3(nn.Module):
 
 def random_beit3(config: Config, seed: int) -> BEiT3:
     """Return a model with random weights: normal with deviation 0.02, biases zero."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = BEiT3(config)
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
-                nn.init.trunc_normal_(parameter, std=0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
-    return model.eval()
+    return random_model(lambda: BEiT3(config), seed)

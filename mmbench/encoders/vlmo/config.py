@@ -37,6 +37,14 @@ class Config:
     modality_types: int = 2
     tasks: frozenset[str] = PRETRAINING
 
+    def __str__(self) -> str:
+        """Return the sizes that tell one model from another, in words."""
+        return (
+            f"dimension {self.dim}, {self.depth} layers, {self.heads} heads, vision-language "
+            f"experts from layer {self.vl_start}, texts of {self.text_length} tokens and "
+            f"{'relative' if self.relative else 'absolute'} positions"
+        )
+
     @property
     def grid(self) -> int:
         """Patches along one side of the picture."""

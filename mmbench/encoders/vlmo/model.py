@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize, pad
 
+from mmbench.encoders.random_weights import random_model
 from mmbench.encoders.vlmo.config import Config
 from mmbench.encoders.vlmo.embeddings import TextEmbeddings
 from mmbench.encoders.vlmo.positions import joint_index
@@ -204,12 +205,4 @@ class VLMo(nn.Module):
 
 def random_vlmo(config: Config, seed: int) -> VLMo:
     """Return a model with the random weights it would start its training from."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = VLMo(config)
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
-                nn.init.trunc_normal_(parameter, std=0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
-    return model.eval()
+    return random_model(lambda: VLMo(config), seed)

@@ -1,0 +1,1 @@
+"""Convolutional networks, and whatever else timm has, as encoders of pictures."""

@@ -1,0 +1,1 @@
+"""Models of sentence-transformers as encoders of texts, without that library."""

@@ -1,0 +1,76 @@
+"""Pictures of a catalogue, decoded and made ready in worker processes ahead of the model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mmbench.datasets.pictures import UnreadablePicture, read_picture
+
+AHEAD = 4  # batches a worker holds ready
+FEWEST = 64  # pictures for which a further process is worth its start
+
+
+class Decoded(NamedTuple):
+    """A batch of pictures.
+
+    kept: positions in the batch whose picture could be read.
+    pixels: (len(kept), ...) of them; None where no one could be read.
+    """
+
+    kept: list[int]
+    pixels: Tensor | None
+
+
+def decoded(
+    paths: Sequence[Path],
+    batches: Sequence[Sequence[int]],
+    picture: Callable[[Image.Image], Any],
+    workers: int,
+    pin: bool = False,
+) -> Iterator[Decoded]:
+    """Yield the pictures of each batch in turn; what cannot be read is left out.
+
+    Args:
+        paths: picture files.
+        batches: positions in `paths`.
+        picture: what makes an array of an RGB picture.
+        workers: processes at it; few pictures take fewer, 0 decodes here.
+        pin: whether the pixels go to a GPU.
+    """
+    n_pictures = sum(map(len, batches))
+    count = min(workers, n_pictures // FEWEST)
+    loader: DataLoader[Any] = DataLoader(
+        _Pictures(paths, picture),
+        batch_sampler=[list(batch) for batch in batches],
+        num_workers=count,
+        collate_fn=_stacked,
+        prefetch_factor=AHEAD if count else None,
+        pin_memory=pin,
+    )
+    return iter(loader)
+
+
+@dataclass(frozen=True)
+class _Pictures(Dataset[Any]):
+    paths: Sequence[Path]
+    picture: Callable[[Image.Image], Any]
+
+    def __getitem__(self, position: int) -> Any:
+        try:
+            return self.picture(read_picture(self.paths[position]))
+        except UnreadablePicture:
+            return None
+
+
+def _stacked(pictures: Sequence[Any]) -> Decoded:
+    kept = [place for place, pixels in enumerate(pictures) if pixels is not None]
+    if not kept:
+        return Decoded(kept, None)
+    return Decoded(kept, torch.from_numpy(np.stack([pictures[place] for place in kept])))

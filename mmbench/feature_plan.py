@@ -1,0 +1,185 @@
+"""What an extraction will be: parts built, weights identified, folder known, nothing loaded."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmbench.datasets.dataset import Dataset
+from mmbench.encoder_spec import ANY, EncoderSpec, encoder_spec
+from mmbench.encoders import BACKENDS
+from mmbench.encoders.base import Backend, Control, Surroundings
+from mmbench.encoders.network import Network
+from mmbench.errors import UsageError
+from mmbench.extraction.fusion import FUSED
+from mmbench.fingerprint import SHORT, fingerprint
+from mmbench.home import Home
+from mmbench.machine import Machine
+from mmbench.specs import Encoding
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """An extraction that can start: its parts are built, its identity known, nothing is loaded.
+
+    members: modality → what makes its vectors; empty where the modalities of `base` are fused.
+    base: the features that a control or a fusion starts from.
+    left_out: modalities of the encoder that no item of the dataset has.
+    """
+
+    spec: EncoderSpec
+    members: Mapping[str, Backend | Control]
+    identity: Mapping[str, Any]
+    base: "FeaturePlan | None"
+    folder: Path
+    encoding: Encoding
+    machine: Machine
+    left_out: tuple[str, ...]
+
+    @property
+    def modalities(self) -> list[str]:
+        """The names of the matrices this makes."""
+        return [FUSED] if self.encoding.fuse else list(self.members)
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity of the features this makes."""
+        return fingerprint(self.identity)
+
+
+def plan_features(
+    dataset: Dataset, encoder: str, encoding: Encoding, machine: Machine, home: Home
+) -> FeaturePlan:
+    """Check everything that can be checked before a model is loaded."""
+    spec = encoder_spec(encoder)
+    if encoding.fuse:
+        return _fusion(spec, dataset, encoding, machine, home)
+    base = plan_features(dataset, spec.of, encoding, machine, home) if spec.of else None
+    members = _members(spec, base, encoding, machine, home)
+    shown = {name: member for name, member in members.items() if _any_has(dataset, member)}
+    if members and not shown:
+        raise UsageError(
+            f"dataset '{dataset.name}' has no item with {' or '.join(members)}, which is all that "
+            f"encoder '{spec.name}' reads"
+        )
+    said = {name: _identity(member, encoding) for name, member in shown.items()}
+    identity = {
+        "dataset": dataset.fingerprint,
+        "encoder": said,
+        "base": base.fingerprint if base else None,
+    }
+    left_out = tuple(name for name in members if name not in shown)
+    return _plan(spec, shown, identity, base, dataset, encoding, machine, home, left_out)
+
+
+def _fusion(
+    spec: EncoderSpec, dataset: Dataset, encoding: Encoding, machine: Machine, home: Home
+) -> FeaturePlan:
+    base = plan_features(
+        dataset, spec.name, encoding.model_copy(update={"fuse": None}), machine, home
+    )
+    if not base.members:
+        raise UsageError(f"--fuse {encoding.fuse}: encoder '{spec.name}' has nothing to fuse")
+    identity = {
+        "dataset": dataset.fingerprint,
+        "base": base.fingerprint,
+        "fuse": encoding.fuse,
+        "encoder": base.identity["encoder"],
+    }
+    return _plan(spec, {}, identity, base, dataset, encoding, machine, home, base.left_out)
+
+
+def _plan(
+    spec: EncoderSpec,
+    members: Mapping[str, Backend | Control],
+    identity: Mapping[str, Any],
+    base: FeaturePlan | None,
+    dataset: Dataset,
+    encoding: Encoding,
+    machine: Machine,
+    home: Home,
+    left_out: tuple[str, ...],
+) -> FeaturePlan:
+    slug = f"{file_name(spec.name)}-{fingerprint(identity)[:SHORT]}"
+    folder = home.features / dataset.name / slug
+    return FeaturePlan(spec, members, identity, base, folder, encoding, machine, left_out)
+
+
+def _identity(member: Backend | Control, encoding: Encoding) -> dict[str, Any]:
+    """Return what a member says of itself, and what of the encoding changes its vectors."""
+    said = dict(member.identity())
+    if encoding.dtype != "float32":
+        said["dtype"] = encoding.dtype
+    if isinstance(member, Network):
+        if "text" in member.inputs:
+            said["long_texts"] = encoding.long_texts
+        if encoding.precision != "float32":
+            said["precision"] = encoding.precision
+    return said
+
+
+def _any_has(dataset: Dataset, member: Backend | Control) -> bool:
+    if isinstance(member, Control):
+        return True
+    present = [dataset.catalog.present[need] for need in member.inputs]
+    return bool(np.logical_and.reduce(present).any())
+
+
+def _members(
+    spec: EncoderSpec, base: FeaturePlan | None, encoding: Encoding, machine: Machine, home: Home
+) -> dict[str, Backend | Control]:
+    named = Path(encoding.weights).expanduser() if encoding.weights else None
+    if named and not named.exists():
+        raise UsageError(f"--weights {named}: there is nothing")
+    expanded = _expand(spec, base)
+    halves = named and any((named / modality).exists() for modality in expanded)
+    if named and not halves and len({json.dumps(dict(each)) for each in expanded.values()}) > 1:
+        raise UsageError(
+            f"--weights {named}: encoder '{spec.name}' is two models: "
+            "name a folder that holds image and text"
+        )
+    around = Surroundings(machine.device, home.models, named)
+    return {
+        modality: _build(spec.name, modality, dict(options), encoding.random_weights, around)
+        for modality, options in expanded.items()
+    }
+
+
+def _expand(spec: EncoderSpec, base: FeaturePlan | None) -> Mapping[str, Mapping[str, Any]]:
+    if ANY not in spec.modalities:
+        return spec.modalities
+    options = spec.modalities[ANY]
+    if base is not None:
+        return dict.fromkeys(base.members, options)
+    made = BACKENDS.resolve(str(options["backend"]))
+    return dict.fromkeys(made.modalities(options), options)
+
+
+def _build(
+    encoder: str, modality: str, options: dict[str, Any], random_weights: bool, around: Surroundings
+) -> Backend | Control:
+    made = BACKENDS.resolve(str(options.pop("backend")))
+    allowed = {"random_weights": random_weights} if issubclass(made, Backend) else {}
+    try:
+        built: Backend | Control = made(
+            modality=modality, surroundings=around, **allowed, **options
+        )
+    except TypeError as error:
+        raise UsageError(f"encoder '{encoder}', {modality}: {error}") from error
+    return built
+
+
+def file_name(name: str) -> str:
+    """Return an encoder's name as a part of a path."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.")[:80] or "encoder"
+
+
+def weights(plan: FeaturePlan) -> str:
+    """Return what the vectors rest on: random if any part does, else pretrained, else none."""
+    kinds = {str(said["weights"]) for said in plan.identity["encoder"].values()}
+    kinds |= {weights(plan.base)} if plan.base else set()
+    return next((kind for kind in ("random", "finetuned", "pretrained") if kind in kinds), "none")

@@ -1,0 +1,1 @@
+"""What features are like, in figures and pictures: `mmbench show features`."""

@@ -1,0 +1,52 @@
+"""The options that verbs of the command line share, each told once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LAST_SEED = 2**32 - 1
+
+HomeOption = Annotated[  # a text: Path("") would be the working directory
+    str | None, typer.Option("--home", help="where everything is written (./mmbench-home)")
+]
+ModelOption = Annotated[str | None, typer.Option(help="the recommender (VBPR)")]
+EncoderOption = Annotated[str | None, typer.Option(help="the encoder (efficientnet+minilm)")]
+DatasetOption = Annotated[str | None, typer.Option(help="the dataset (toyshop)")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE of a hyper-parameter; repeatable")
+]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=LAST_SEED, help="one seed by its number")
+]
+FromOption = Annotated[Path | None, typer.Option("--from", help="a RECORD.json to repeat")]
+ForceOption = Annotated[bool, typer.Option("--force", help="run even if the record is there")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON on standard output, only")]
+
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")]
+BatchOption = Annotated[
+    str, typer.Option("--batch-size", help="items the encoder takes at once, or auto")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=0, help="processes that decode pictures (one a core)")
+]
+
+RandomOption = Annotated[
+    bool, typer.Option("--random-weights", help="use random weights, and mark the record")
+]
+WeightsOption = Annotated[
+    str | None, typer.Option("--weights", help="a file or folder of the encoder's weights")
+]
+FuseOption = Annotated[
+    str | None, typer.Option("--fuse", help="one matrix of all: concat, mean, sum or pca:N")
+]
+LongTextsOption = Annotated[
+    str | None,
+    typer.Option("--long-texts", help="truncate (usual), mean-of-chunks or lead+keywords"),
+]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="the encoder computes in float32 (usual) or bf16")
+]
+DtypeOption = Annotated[
+    str | None, typer.Option("--dtype", help="vectors are kept in float32 (usual) or float16")
+]
