@@ -133,20 +133,36 @@ def _members(
     spec: EncoderSpec, base: FeaturePlan | None, encoding: Encoding, machine: Machine, home: Home
 ) -> dict[str, Backend | Control]:
     named = Path(encoding.weights).expanduser() if encoding.weights else None
-    if named and not named.exists():
-        raise UsageError(f"--weights {named}: there is nothing")
     expanded = _expand(spec, base)
-    halves = named and any((named / modality).exists() for modality in expanded)
-    if named and not halves and len({json.dumps(dict(each)) for each in expanded.values()}) > 1:
-        raise UsageError(
-            f"--weights {named}: encoder '{spec.name}' is two models: "
-            "name a folder that holds image and text"
-        )
+    if named:
+        _check_weights(named, spec, expanded, encoding)
     around = Surroundings(machine.device, home.models, named)
     return {
         modality: _build(spec.name, modality, dict(options), encoding.random_weights, around)
         for modality, options in expanded.items()
     }
+
+
+def _check_weights(
+    named: Path,
+    spec: EncoderSpec,
+    expanded: Mapping[str, Mapping[str, Any]],
+    encoding: Encoding,
+) -> None:
+    """Refuse weights that cannot be meant for an encoder; whose they are, its backend sees."""
+    where = f"--weights {named}"
+    if encoding.random_weights:
+        raise UsageError(f"{where} and --random-weights: leave one of them out")
+    if not named.exists():
+        raise UsageError(f"{where}: there is nothing")
+    made = {str(options["backend"]) for options in expanded.values()}
+    if spec.of is None and not any(issubclass(BACKENDS.resolve(name), Network) for name in made):
+        raise UsageError(f"{where}: encoder '{spec.name}' reads no weights")
+    halves = any((named / modality).exists() for modality in expanded)
+    if not halves and len({json.dumps(dict(each)) for each in expanded.values()}) > 1:
+        raise UsageError(
+            f"{where}: encoder '{spec.name}' is two models: name a folder that holds image and text"
+        )
 
 
 def _expand(spec: EncoderSpec, base: FeaturePlan | None) -> Mapping[str, Mapping[str, Any]]:

@@ -1,5 +1,7 @@
 """Pictures of a catalogue, decoded and made ready in worker processes ahead of the model."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +55,16 @@ def decoded(
         collate_fn=_stacked,
         prefetch_factor=AHEAD if count else None,
         pin_memory=pin,
+        worker_init_fn=_quiet_worker,
     )
     return iter(loader)
+
+
+def _quiet_worker(number: int) -> None:  # noqa: ARG001 - the loader's signature
+    # Ctrl-C reaches the whole group: the process that reads the pictures tells the person, once.
+    # What goes wrong with a picture travels there; only the end of a broken pipe is lost here.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = lambda *_: None
 
 
 @dataclass(frozen=True)

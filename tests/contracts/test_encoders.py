@@ -234,7 +234,7 @@ def test_a_text_comes_in_pieces_that_the_model_reads(loaded, case):
     assert torch.isfinite(vectors).all()
 
 
-@pytest.mark.parametrize(("backend", "modality"), CASES)
+@pytest.mark.parametrize(("backend", "modality"), NETWORKS)
 def test_weights_that_are_not_there_are_refused_by_name(home, backend, modality):
     with pytest.raises(UsageError, match="no-such-file") as error:
         built(home, backend, modality, home / "no-such-file").identity()

@@ -1,8 +1,7 @@
 """The network of a folder: its class, and its weights read key by key or not at all."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig
-from transformers.utils import logging
 
 from mmbench.encoders.checkpoint import UNREADABLE
 from mmbench.encoders.huggingface.files import CONFIG
+from mmbench.encoders.quiet import quiet
 from mmbench.encoders.seeded import seeded
 from mmbench.errors import UsageError, nearest
 
@@ -88,7 +87,7 @@ def read_model(made: Any, config: Any, files: Sequence[Path]) -> Any:
         UsageError: a file cannot be read, or a key is missing, unknown or of another shape.
     """
     try:
-        with _quiet(), seeded(SEED):
+        with quiet(), seeded(SEED):
             model, told = made.from_pretrained(
                 files[0].parent,
                 config=config,
@@ -123,20 +122,6 @@ def _faults(told: Mapping[str, Any]) -> list[str]:
 
 def _first(faults: list[str]) -> str:
     return faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from a progress bar and a table; what is wrong is told in one line."""
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _line(error: Exception) -> str:
