@@ -65,6 +65,7 @@ def _about(spec: EncoderSpec, home: Home) -> dict[str, Any]:
         "licence": about.licence,
         "source": about.source,
         "missing": [told for need in about.needs if (told := missing(need, home))],
+        "argument": spec.argument,
         "control": spec.control,
         "variants": list(spec.variants),
     }
@@ -72,13 +73,16 @@ def _about(spec: EncoderSpec, home: Home) -> dict[str, Any]:
 
 def encoder_table(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what `list_("encoders")` found as a table."""
-    rows = []
+    rows, lacks = [], []
     for name, told in found.items():
         sizes = sorted(set(told["dimension"].values()))
-        here = "missing: " + ", ".join(told["missing"]) if told["missing"] else "here"
+        here = "missing" if told["missing"] else "as named" if told["argument"] else "here"
+        if told["missing"]:
+            more = f" and {len(told['missing']) - 1} more" if told["missing"][1:] else ""
+            lacks.append(f"{name} lacks {told['missing'][0]}{more}")
         rows.append(
             [
-                f"{name} (control)" if told["control"] else name,
+                f"{name} (control)" if told["control"] else _asked(name, told["argument"]),
                 ", ".join(told["modalities"]),
                 ", ".join(map(str, sizes)) or "-",
                 told["parameters"] or "-",
@@ -88,7 +92,12 @@ def encoder_table(found: Mapping[str, Mapping[str, Any]]) -> str:
             ]
         )
     head = ["encoder", "modalities", "dimension", "parameters", "licence", "weights", "from"]
-    return tabulate(rows, head, tablefmt="simple", disable_numparse=True)
+    table = tabulate(rows, head, tablefmt="simple", disable_numparse=True)
+    return "\n".join([table, "", *lacks] if lacks else [table])
+
+
+def _asked(name: str, argument: str | None) -> str:
+    return f"{name}:{argument.upper()}" if argument else name
 
 
 def _prepared(home: Home) -> dict[str, str]:

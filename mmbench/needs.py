@@ -18,7 +18,7 @@ def missing(need: Need, home: Home) -> str | None:
         return None if find_spec(need.package) else f"the package of {need.package}"
     if need.file:
         path = home.models / need.file
-        return None if path.exists() else str(path)
+        return None if path.exists() else f"models/{need.file} in the home"
     folder = hub_cache() / f"models--{str(need.hub).replace('/', '--')}" / "snapshots"
     commits = folder / need.revision if need.revision else folder
     return None if commits.is_dir() and any(commits.iterdir()) else f"{need.hub} of the hub"

@@ -93,8 +93,9 @@ def test_the_share_of_cut_texts_is_told(mmbench):
 def test_encoders_are_told_with_what_they_need(mmbench):
     code, out, _ = mmbench("list", "encoders")
     assert code == 0
-    lines = {line.split()[0]: line for line in out.splitlines()}
-    assert "missing: openai/clip-vit-base-patch16 of the hub" in lines["clip"]
+    lines = {line.partition(" ")[0]: line for line in out.partition("\n\n")[0].splitlines()}
+    assert "missing" in lines["clip"]
+    assert "clip lacks openai/clip-vit-base-patch16 of the hub" in out
     assert "512" in lines["clip"]
     assert "(control)" in lines["noise"]
     told = json.loads(mmbench("list", "encoders", "--json")[1])["encoders"]
