@@ -104,6 +104,18 @@ def test_decoding_in_processes_gives_the_same(catalog, monkeypatch):
     assert (alone.feature.mask == beside.feature.mask).all()
 
 
+def test_little_shared_memory_takes_fewer_processes(catalog, monkeypatch):
+    from mmbench.extraction import decoding
+
+    monkeypatch.setattr(decoding, "FEWEST", 1)
+    plenty = run(catalog, Letters("image"), 1, workers=2)
+    for room in (0, 48, 2 * 48):  # bytes: a batch of one picture has 48
+        monkeypatch.setattr(decoding, "ROOM", room)
+        folder = catalog.folder / str(room)
+        scarce = run(catalog, Letters("image"), 1, workers=2, folder=folder)
+        assert (scarce.feature.matrix == plenty.feature.matrix).all()
+
+
 def test_a_picture_gone_bad_masks_its_items(catalog):
     for row in (0, 2):  # the same picture
         (catalog.folder / f"images/{row}.png").write_bytes(b"no picture")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from mmbench.datasets.pictures import UnreadablePicture, read_picture
 
 AHEAD = 4  # batches a worker holds ready
+ROOM = 2**30  # bytes of shared memory that all of them may take
+SHARED = Path("/dev/shm")  # noqa: S108 - a container often has little of it
 FEWEST = 64  # pictures for which a further process is worth its start
 
 
@@ -46,18 +49,23 @@ def decoded(
         workers: processes at it; few pictures take fewer, 0 decodes here.
         pin: whether the pixels go to a GPU.
     """
-    n_pictures = sum(map(len, batches))
-    count = min(workers, n_pictures // FEWEST)
+    n_pictures, longest = sum(map(len, batches)), max(map(len, batches), default=0)
+    held = _room() // max(longest * picture(Image.new("RGB", (8, 8))).nbytes, 1)  # batches
+    count = min(workers, n_pictures // FEWEST, held)
     loader: DataLoader[Any] = DataLoader(
         _Pictures(paths, picture),
         batch_sampler=[list(batch) for batch in batches],
         num_workers=count,
         collate_fn=_stacked,
-        prefetch_factor=AHEAD if count else None,
+        prefetch_factor=min(AHEAD, held // count) if count else None,
         pin_memory=pin,
         worker_init_fn=_quiet_worker,
     )
     return iter(loader)
+
+
+def _room() -> int:
+    return min(ROOM, disk_usage(SHARED).free // 2) if SHARED.is_dir() else ROOM
 
 
 def _quiet_worker(number: int) -> None:  # noqa: ARG001 - the loader's signature
