@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENOSPC, EROFS
 from pathlib import Path
+from typing import IO
 
 from mmbench.errors import UsageError
 
@@ -66,12 +67,24 @@ def locked(path: Path) -> Iterator[None]:
     """
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with _held(path):
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
+
+
+def _held(path: Path) -> IO[str]:
+    """Return the lock file, held: the one that has the path's name now, not one taken away."""
+    while True:
+        file = path.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()
 
 
 @contextmanager

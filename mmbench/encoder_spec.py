@@ -64,8 +64,8 @@ def encoder_spec(name: str) -> EncoderSpec:
     if colon and spec.argument is None:
         raise UsageError(f"encoder '{head}' takes nothing after a colon: write --encoder {head}")
     if not argument and (colon or spec.argument not in (None, "of")):
-        wanted = f"{head}:{spec.argument}"
-        raise UsageError(f"encoder '{name}' needs its {spec.argument}: write {wanted}")
+        wanted = "encoder" if spec.argument == "of" else str(spec.argument)
+        raise UsageError(f"encoder '{name}' needs its {wanted}: write {head}:{wanted.upper()}")
     if not colon:
         return spec
     if spec.argument == "of":

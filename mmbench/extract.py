@@ -13,6 +13,7 @@ from mmbench.atomic import locked
 from mmbench.datasets.catalog import Catalog
 from mmbench.datasets.dataset import Dataset
 from mmbench.encoders.base import Control, Items, Rows
+from mmbench.encoders.network import Network
 from mmbench.errors import UsageError
 from mmbench.extraction.fusion import FUSED, fuse
 from mmbench.extraction.modality import Extracted, extracted
@@ -90,12 +91,25 @@ def _make(plan: FeaturePlan, dataset: Dataset, progress: Progress) -> None:
                 shards / name,
                 progress,
             )
+    _check_dimensions(plan, made)
     meta = _meta(plan, dataset, made, base)
     _tell(meta, plan, progress)
     dtype = plan.encoding.dtype
     modalities = {name: _stored(name, one.feature, dtype) for name, one in made.items()}
     FeatureSet(dataset.catalog.ids, modalities, meta).save(plan.folder)
     shutil.rmtree(shards, ignore_errors=True)
+
+
+def _check_dimensions(plan: FeaturePlan, made: Mapping[str, Extracted]) -> None:
+    """Refuse vectors of another length than a named encoder has: its weights are another model."""
+    told = {} if ":" in plan.spec.name else plan.spec.about.dimension
+    for name in made.keys() & told.keys():
+        found = made[name].feature.matrix.shape[1]
+        if found != told[name] and isinstance(plan.members.get(name), Network):
+            raise UsageError(
+                f"encoder '{plan.spec.name}' gives {told[name]} numbers an {name}, these weights "
+                f"{found}: they are of another model"
+            )
 
 
 def _timed(make: Callable[[], Feature]) -> Extracted:
@@ -126,6 +140,9 @@ def _tell(meta: Mapping[str, Any], plan: FeaturePlan, progress: Progress) -> Non
     if lost:
         told = f"{lost} pictures can no longer be read and are masked"
         progress.say(f"{told}; all in {plan.folder / META}")
+    for name, (lost, of) in meta["without"].items():
+        if lost > of / 2:
+            progress.say(f"{name}: {lost} of {of} items have no vector, and are masked")
     for name, figures in meta["extraction"].items():
         if figures.get("long_texts"):
             share = f"{figures['long_texts_share']:.1%}"
@@ -155,6 +172,7 @@ def _meta(
         "left_out": list(plan.left_out),
         "fingerprint": plan.fingerprint,
         "unreadable_pictures": sorted(set().union(*(one.unreadable for one in made.values()))),
+        "without": {name: [int((~one.feature.mask).sum()), n_items] for name, one in made.items()},
         "seconds": seconds,
         "items_per_second": n_items / seconds if seconds else None,
         "extraction": {name: one.figures for name, one in made.items()},

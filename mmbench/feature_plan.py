@@ -59,6 +59,8 @@ def plan_features(
     if encoding.fuse:
         return _fusion(spec, dataset, encoding, machine, home)
     base = plan_features(dataset, spec.of, encoding, machine, home) if spec.of else None
+    if base and not base.members:
+        raise UsageError(f"encoder '{spec.name}': '{spec.of}' has no vectors")
     members = _members(spec, base, encoding, machine, home)
     shown = {name: member for name, member in members.items() if _any_has(dataset, member)}
     if members and not shown:
@@ -156,13 +158,18 @@ def _check_weights(
     if not named.exists():
         raise UsageError(f"{where}: there is nothing")
     made = {str(options["backend"]) for options in expanded.values()}
-    if spec.of is None and not any(issubclass(BACKENDS.resolve(name), Network) for name in made):
+    if spec.of is None and not any(map(_has_weights, made)):
         raise UsageError(f"{where}: encoder '{spec.name}' reads no weights")
     halves = any((named / modality).exists() for modality in expanded)
     if not halves and len({json.dumps(dict(each)) for each in expanded.values()}) > 1:
         raise UsageError(
             f"{where}: encoder '{spec.name}' is two models: name a folder that holds image and text"
         )
+
+
+def _has_weights(backend: str) -> bool:
+    made = BACKENDS.resolve(backend)
+    return issubclass(made, Network) and made.weighted
 
 
 def _expand(spec: EncoderSpec, base: FeaturePlan | None) -> Mapping[str, Mapping[str, Any]]:

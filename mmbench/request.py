@@ -41,7 +41,7 @@ def of(
         UsageError: a record together with other wishes, `--set` without a value, an unknown key.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    said = {name: value for name, value in (encoding or {}).items() if value}
+    said = {name: value for name, value in (encoding or {}).items() if value not in (None, False)}
     if record is not None:
         if given or settings or config or seeds or seed is not None or said:
             raise UsageError("--from repeats a record as it is: leave out the other options")
@@ -74,7 +74,7 @@ def encoding(
     """
     given = {"random_weights": random_weights, "weights": weights, "fuse": fuse}
     given |= {"long_texts": long_texts, "precision": precision, "dtype": dtype}
-    said = {name: value for name, value in given.items() if value}
+    said = {name: value for name, value in given.items() if value not in (None, False)}
     parse(Encoding, said, "the options")
     return said
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +16,23 @@ CONFIGS = Path(__file__).parent / "configs"
 Scalar = bool | int | float | str | None
 NO_FEATURES = "id"  # the control that stands for "no features at all"
 PARADIGMS = ("frozen",)
+# Of every user; what all lists have in common (itemcoverage, giniindex, shannonentropy) is always
+# measured. Those after hit read the training popularity of items.
+Metric = Literal[
+    "recall",
+    "precision",
+    "ndcg",
+    "map",
+    "mrr",
+    "hit",
+    "novelty",
+    "averagepopularity",
+    "tailpercentage",
+    "recall-head",
+    "recall-mid",
+    "recall-tail",
+    "recall-cold",
+]
 
 
 class Spec(BaseModel):
@@ -47,7 +65,7 @@ class Protocol(Spec):
     name: str
     split: Split
     mask: dict[Literal["valid", "test"], tuple[Literal["train", "valid"], ...]]
-    metrics: tuple[Literal["recall", "precision", "ndcg", "map", "mrr", "hit"], ...]
+    metrics: tuple[Metric, ...]
     cutoffs: tuple[int, ...]
     select: str
     seeds: tuple[int, ...]
@@ -106,12 +124,36 @@ class Encoding(Spec):
     precision: Literal["float32", "bf16"] = "float32"
     dtype: Literal["float32", "float16"] = "float32"
 
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_named(cls, path: str | None) -> str | None:
+        if path is not None and not path.strip():
+            raise ValueError("an empty path")
+        return path
+
     @field_validator("fuse")
     @classmethod
     def _fuse_is_known(cls, how: str | None) -> str | None:
         if how is not None and not re.fullmatch(r"concat|mean|sum|pca:[1-9]\d{0,5}", how):
             raise ValueError(f"'{how}' is none of concat, mean, sum and pca:N")
         return how
+
+
+def unusual(encoding: Mapping[str, Any]) -> list[str]:
+    """Return in words which fields of an `Encoding` are not as usual; what is missing is."""
+    words = {
+        "fuse": "fused: {}",
+        "long_texts": "long texts: {}",
+        "precision": "{}",
+        "dtype": "{}",
+        "weights": "weights of one's own",
+    }
+    usual = {name: Encoding.model_fields[name].default for name in words}
+    return [
+        text.format(encoding[name])
+        for name, text in words.items()
+        if encoding.get(name, usual[name]) != usual[name]
+    ]
 
 
 class RunSpec(Encoding):

@@ -1,7 +1,7 @@
 """What the records say: one table a dataset and protocol, mean ± deviation over the seeds."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,7 @@ from tabulate import tabulate
 from mmbench.errors import UsageError, nearest
 from mmbench.home import Home
 from mmbench.records import Record, read_record, record_paths
-from mmbench.specs import Encoding
+from mmbench.specs import unusual
 
 METRICS = ("recall@20", "ndcg@20")
 COLUMNS = ("model", "encoder", "notes", "seeds")
@@ -186,7 +186,7 @@ def _row(cell: list[Record], metrics: tuple[str, ...], several: bool) -> Row:
     notes += [] if encoder["modalities"] else ["no features"]
     notes += ["random weights"] if encoder["weights"] == "random" else []
     notes += [f"of {encoder['of']}"] if encoder["of"] else []
-    notes += _used(first.trial)
+    notes += unusual(first.trial)
     notes += [first.values["fingerprints"]["trial"][:6]] if several else []
     notes += ["seeds of different code"] if _differ(cell) else []
     return Row(
@@ -197,16 +197,6 @@ def _row(cell: list[Record], metrics: tuple[str, ...], several: bool) -> Row:
         seeds=len(cell),
         means=tuple(mean(values) for values in columns),
         deviations=tuple(stdev(values) if len(values) > 1 else None for values in columns),
-    )
-
-
-def _used(trial: Mapping[str, Any]) -> list[str]:
-    """Return how the encoder was used where that is not the usual way."""
-    kept = {name: field.default for name, field in Encoding.model_fields.items()}
-    told = {name: trial.get(name, usual) for name, usual in kept.items()}
-    words = {"fuse": "fused: {}", "long_texts": "long texts: {}", "precision": "{}", "dtype": "{}"}
-    return [text.format(told[name]) for name, text in words.items() if told[name] != kept[name]] + (
-        ["weights of one's own"] if told["weights"] else []
     )
 
 

@@ -108,6 +108,11 @@ def test_show_features_writes_a_page(mmbench, toyshop_home):
     code, out, _ = mmbench("show", "features", "toyshop", "classic")
     assert code == 0
     assert "effective rank" in out
+    mmbench(*ENCODE, "--fuse", "mean")  # refused: their dimensions differ
+    mmbench(*ENCODE, "--fuse", "pca:4", "--dtype", "float16")
+    told = mmbench("show", "features", "toyshop", "classic")[1].splitlines()
+    assert told[1].startswith("weights: none; ")  # the usual way goes first
+    assert "(fused: pca:4, float16)" in told[2]
     assert list((toyshop_home.root / "reports").rglob("features.html"))
 
 
@@ -222,6 +227,9 @@ def test_check_finds_damage(mmbench, toyshop_home):
         (["run", "--encoder", "classic", "--weights", "nowhere"], "nowhere: there is nothing"),
         (["run", "--encoder", "vlmo", "--weights", ".", "--random-weights"], "leave one of them"),
         (["run", "--encoder", "noise", "--weights", "."], "encoder 'noise' reads no weights"),
+        (["run", "--encoder", "classic", "--weights", "."], "encoder 'classic' reads no weights"),
+        (["run", "--encoder", "classic", "--weights", ""], "weights: an empty path"),
+        (["run", "--encoder", "permuted:id"], "'id' has no vectors"),
         (["run", "--encoder", "efficientnet+minilm", "--weights", "."], "is two models"),
         (["show", "features", "toyshop", "clasic"], "clasic"),
         (["show", "toyshop", "more"], "takes no more"),

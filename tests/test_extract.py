@@ -1,6 +1,7 @@
 """Catalogue × encoder: aligned, resumable, and identified by everything that made it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,6 +117,28 @@ def test_the_meta_says_what_made_them(shop, toyshop_home):
 )
 def test_weights_are_named(shop, toyshop_home, encoder, random_weights, kind):
     assert weights(planned(shop, toyshop_home, encoder, random_weights=random_weights)) == kind
+
+
+def test_weights_of_another_model_are_known_by_their_length(shop, toyshop_home):
+    plan = planned(shop, toyshop_home, "classic")
+    about = plan.spec.about.model_copy(update={"dimension": {"image": 512}})
+    wrong = replace(plan, spec=plan.spec.model_copy(update={"about": about}))
+    wrong = replace(wrong, folder=plan.folder.with_name("other"))
+    with pytest.raises(UsageError, match="gives 512 numbers an image, these weights 893"):
+        extract(wrong, shop, Silent())
+    assert not wrong.folder.exists()
+
+
+def test_few_items_with_a_vector_are_told(shop, toyshop_home, tmp_path):
+    said = []
+
+    class Note(Silent):
+        def say(self, line):
+            said.append(line)
+
+    np.savez(tmp_path / "one.npz", items=np.array(shop.catalog.ids[:1]), image=np.ones((1, 2)))
+    extract(planned(shop, toyshop_home, f"file:{tmp_path / 'one.npz'}"), shop, Note())
+    assert said == ["image: 39 of 40 items have no vector, and are masked"]
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:77", "cpu:1"])

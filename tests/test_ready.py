@@ -63,6 +63,25 @@ FORMS = {
 }
 
 
+def test_a_list_of_ids_from_a_spreadsheet(tmp_path):
+    folder = by_row(tmp_path)
+    (folder / "items.txt").write_text(
+        "".join(f"{i}\n" for i in ["zoë", *IDS[:2], "B01"]), "utf-8-sig"
+    )
+    found = rows(folder)
+    assert found.mask.tolist() == [True, False, True]
+    assert found.matrix.tolist() == [[1, 2], [0, 0], [3, 4]]
+
+
+def test_the_mask_may_be_named_as_the_file_is(tmp_path):
+    np.save(listed(tmp_path) / "image_feat.npy", ROWS)
+    np.save(tmp_path / "image_feat.mask.npy", np.array([True, True, False, True]))
+    assert rows(tmp_path).mask.tolist() == [False, False, True]
+    np.save(tmp_path / "image.mask.npy", np.ones(4, bool))
+    with pytest.raises(UsageError, match="are one mask: keep one of them"):
+        rows(tmp_path)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_are_taken_by_id(tmp_path, form):
     path = FORMS[form](tmp_path)

@@ -38,6 +38,7 @@ class ClassicImage(Network):
     """
 
     inputs = ("image",)
+    weighted = False
     unit = False
 
     def __init__(self, modality: str, random_weights: bool, surroundings: Surroundings) -> None:

@@ -27,6 +27,7 @@ class Network(Backend):
     as it is, a picture backend leaves `chunks`.
     """
 
+    weighted: ClassVar[bool] = True  # there are weights to name
     unit: bool = True  # its vectors have length one, so that a mean of them is scaled back to it
     batch_sizes: ClassVar[dict[str, int]] = {"cpu": 32, "cuda": 256}
 

@@ -60,8 +60,8 @@ class Batches:
         """Yield the batches from a unit on.
 
         Raises:
-            UsageError: a batch that was asked for, or one of a single unit, exceeds the memory.
-            FloatingPointError: the encoder gave numbers that are not finite.
+            UsageError: a batch that was asked for, or one of a single unit, exceeds the memory;
+                or the encoder gave numbers that are not finite.
         """
         size = self.size
         parts = [
@@ -72,10 +72,19 @@ class Batches:
             if isinstance(self.backend, Network)
             else map(self._plain, parts)
         )
-        for batch in made:
-            if not np.isfinite(batch.vectors).all():
-                raise FloatingPointError("the encoder gave numbers that are not finite")
+        for part, batch in zip(parts, made, strict=True):
+            self._check_finite(part, batch)
             yield batch
+
+    def _check_finite(self, part: range, batch: Batch) -> None:
+        bad = np.flatnonzero(~np.isfinite(batch.vectors).all(axis=1))
+        if bad.size:
+            place = part[int(np.flatnonzero(batch.kept)[bad[0]])]
+            item = self.catalog.ids[int(self.units.sources[place])]
+            raise UsageError(
+                f"the encoder gave numbers that are not finite, first for item '{item}': its "
+                "weights are damaged, or --precision is too low"
+            )
 
     def _plain(self, part: range) -> Batch:
         """Encode with a backend that takes whole content."""

@@ -43,8 +43,8 @@ def extracted(
     """Encode a modality, going on after the shards that `folder` holds.
 
     Raises:
-        UsageError: a batch of one does not fit into memory, or no picture can be read.
-        FloatingPointError: the encoder gave numbers that are not finite.
+        UsageError: a batch of one does not fit into memory, no picture can be read, or the encoder
+            gave numbers that are not finite.
     """
     began = perf_counter()
     mask = np.logical_and.reduce([catalog.present[need] for need in backend.inputs])

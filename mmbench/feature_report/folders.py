@@ -11,6 +11,7 @@ from mmbench.datasets.dataset import Dataset
 from mmbench.errors import UsageError, nearest
 from mmbench.features import META, FeatureSet
 from mmbench.home import Home
+from mmbench.specs import unusual
 
 _KEYS = ("dataset", "dataset_fingerprint", "encoder", "fingerprint", "modalities")
 
@@ -37,7 +38,8 @@ def find_features(
 ) -> Found:
     """Open the features that a feature folder, or a dataset and an encoder, mean.
 
-    Of several encodings the newest is taken, among those of the dataset as it is now.
+    Of several encodings the newest is taken, among those of the dataset as it is now; one made in
+    the usual way goes before a fused or shortened one, and an encoder before its controls.
 
     Raises:
         UsageError: nothing is called that, the folder is damaged, or the dataset is gone or has
@@ -57,7 +59,7 @@ def find_features(
 
 
 def _open(folder: Path, home: Home | str | PathLike[str] | None) -> Found:
-    meta = _read(folder)
+    meta = read_meta(folder)
     around = Home(folder.parents[min(2, len(folder.parents) - 1)])
     inside = home is None and (around.datasets / meta["dataset"]).is_dir()
     where = around if inside else Home.of(home)
@@ -68,12 +70,13 @@ def _newest(home: Home, name: str, encoder: str | None) -> Found:
     dataset = Dataset.load(home, name)
     folders = [path.parent for path in (home.features / name).glob(f"[!.]*/{META}")]
     folders.sort(key=lambda folder: ((folder / META).stat().st_mtime, folder.name), reverse=True)
-    known = {folder: _read(folder) for folder in folders if _is_whole(folder)}
+    known = {folder: read_meta(folder) for folder in folders if _is_whole(folder)}
     asked = [folder for folder in known if encoder in (None, known[folder]["encoder"])]
     fresh = [each for each in asked if known[each]["dataset_fingerprint"] == dataset.fingerprint]
     if not asked:
         raise UsageError(_nothing(home, name, encoder, known, len(folders) - len(known)))
-    first = (fresh or asked)[0]
+    usual = [each for each in fresh if _is_usual(known[each])]
+    first = (usual or fresh or asked)[0]
     return _load(home, dataset, first, known[first], tuple(each for each in fresh if each != first))
 
 
@@ -111,15 +114,20 @@ def _load(
     return Found(home, dataset, folder, features, others)
 
 
+def _is_usual(meta: Mapping[str, Any]) -> bool:
+    return not unusual(meta.get("encoding", {})) and not meta.get("of")
+
+
 def _is_whole(folder: Path) -> bool:
     try:
-        _read(folder)
+        read_meta(folder)
     except UsageError:
         return False
     return True
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Return what a feature folder says of itself; UsageError where it cannot be read."""
     path = folder / META
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -14,9 +14,10 @@ from mmbench.feature_report.diagnostics.diagnosis import Diagnosis, diagnose
 from mmbench.feature_report.diagnostics.sample import SEED, SIZE
 from mmbench.feature_report.diagnostics.table import tables
 from mmbench.feature_report.entries import chosen, entries
-from mmbench.feature_report.folders import Found, find_features
+from mmbench.feature_report.folders import Found, find_features, read_meta
 from mmbench.feature_report.page import feature_page
 from mmbench.home import Home
+from mmbench.specs import unusual
 
 MOST_NEIGHBOURS, MOST_ITEMS = 50, 100
 KINDS = ("png", "html", "json")
@@ -44,6 +45,7 @@ class Report:
         return {
             "dataset": meta["dataset"],
             "encoder": meta["encoder"],
+            "encoding": meta.get("encoding", {}),
             "weights": meta.get("weights"),
             "fingerprint": meta["fingerprint"],
             "folder": str(self.found.folder),
@@ -70,9 +72,11 @@ class Report:
     def facts(self) -> list[str]:
         """Lines that tell where the features are and what the numbers rest on."""
         n_items = len(self.found.features.ids)
-        facts = [f"weights: {self.found.features.meta.get('weights')}; {self.found.folder}"]
+        meta = self.found.features.meta
+        used = ", ".join([f"weights: {meta.get('weights')}", *unusual(meta.get("encoding", {}))])
+        facts = [f"{used}; {self.found.folder}"]
         if self.found.others:
-            facts.append(f"the newest; also there: {', '.join(f.name for f in self.found.others)}")
+            facts.append(f"also there: {', '.join(map(_name, self.found.others))}")
         if n_items > SIZE:
             facts.append(f"neighbours and spectrum: of {SIZE} items, drawn by seed {SEED}")
         return facts
@@ -153,3 +157,9 @@ def _write(report: Report, shown: Sequence[Entry]) -> None:
         part.write_text(page, encoding="utf-8")
     with whole_file(report.files["json"]) as part:
         part.write_text(numbers + "\n", encoding="utf-8")
+
+
+def _name(folder: Path) -> str:
+    """Return a feature folder's name, and how its encoder was used where that is not as usual."""
+    used = unusual(read_meta(folder).get("encoding", {}))
+    return f"{folder.name} ({', '.join(used)})" if used else folder.name

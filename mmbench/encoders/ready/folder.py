@@ -43,8 +43,7 @@ class Folder(Source):
         """Return the matrix, its mask and the list of ids, as far as they are there."""
         table = next((path for path in self._tables if path.is_file()), None)
         ids = [table] if table and not self._by_id(modality) else []
-        mask = self.path / f"{modality}.mask.npy"
-        return [*ids, self._matrices[modality], *([mask] if mask.is_file() else [])]
+        return [*ids, self._matrices[modality], *self._masks(modality)]
 
     def name(self, modality: str) -> str:
         """Return the path of the matrix."""
@@ -75,9 +74,18 @@ class Folder(Source):
         return as_array(self._held(modality), str(path))
 
     def mask(self, modality: str) -> NDArray[Any] | None:
-        """Return the array in `<modality>.mask.npy`, None where there is none."""
-        path = self.path / f"{modality}.mask.npy"
-        return numpy_array(path) if path.is_file() else None
+        """Return the array in its mask file, None where there is none."""
+        found = self._masks(modality)
+        return numpy_array(found[0]) if found else None
+
+    def _masks(self, modality: str) -> list[Path]:
+        """Return its mask, named after the modality or after the file of its matrix."""
+        stem = self._matrices[modality].stem
+        names = dict.fromkeys((f"{modality}.mask.npy", f"{stem}.mask.npy"))
+        found = [self.path / name for name in names if (self.path / name).is_file()]
+        if len(found) > 1:
+            raise UsageError(f"{found[0]} and {found[1].name} are one mask: keep one of them")
+        return found
 
     @cached_property
     def _matrices(self) -> dict[str, Path]:
@@ -124,7 +132,7 @@ def stacked(vectors: dict[Any, Any], where: str) -> NDArray[Any]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8: save it as UTF-8") from error
     return text.removesuffix("\n").split("\n")
@@ -144,7 +152,7 @@ def _mapped(path: Path, wanted: set[str]) -> list[str]:
 
 def _own_ids(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
             table = list(csv.reader(file, delimiter="\t" if "\t" in header else ","))
