@@ -90,8 +90,9 @@ def test_without_cache_and_network_one_line_says_what_to_do(cache, files):
         snapshot("org/tiny", SECOND if files is None else FIRST, PATTERNS, NEEDED)
     line = str(caught.value)
     assert "\n" not in line
-    assert f"hf download org/tiny --revision {SECOND if files is None else FIRST}" in line
-    assert "--weights FOLDER" in line
+    revision = SECOND if files is None else FIRST
+    assert f"`hf download org/tiny --revision {revision} --local-dir FOLDER`" in line
+    assert line.endswith("bring the folder here and add --weights FOLDER")
     assert str(cache) in line
 
 
@@ -100,6 +101,12 @@ def test_what_cannot_be_a_repository(cache, repo):
     with pytest.raises(UsageError, match="write ORG/NAME") as caught:
         snapshot(repo, None, PATTERNS, NEEDED)
     assert f"'{repo}'" in str(caught.value)
+    assert str(caught.value).endswith("or the path of a folder")
+
+
+def test_the_line_says_what_the_folder_is_for(cache):
+    with pytest.raises(UsageError, match="FOLDER`, bring the folder here and put it there$"):
+        snapshot("org/tiny", FIRST, PATTERNS, NEEDED, "put it there")
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -2,14 +2,17 @@
 
 import pickle
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
 import tiny_transformers as tiny
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from tiny_transformers import tf
 
+from mmbench.encoder_spec import encoder_spec
 from mmbench.encoders.base import Surroundings
 from mmbench.encoders.huggingface import HuggingFace
 from mmbench.errors import UsageError
@@ -109,9 +112,14 @@ def test_a_pickle_with_code_in_it_does_not_run(folder, tmp_path):
     torch.save(state, path)
     built(folder).load()
     torch.save({**state, "payload": Payload(touched)}, path)
-    refused(built(folder).load, path)
-    path.write_bytes(pickle.dumps(Payload(touched), protocol=2))
-    refused(built(folder).load, path)
+    refused(built(folder).load, path, "holds Python objects beside tensors", "as .safetensors")
+    for protocol in (2, 4):
+        path.write_bytes(pickle.dumps(Payload(touched), protocol=protocol))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # no warning of torch comes before the line
+            refused(built(folder).load, path, "holds Python objects beside tensors")
+    path.write_bytes(b"<html>")
+    refused(built(folder).load, path, "no file that torch can read")
     assert not touched.exists()
 
 
@@ -202,6 +210,7 @@ def test_a_folder_that_is_no_model(tmp_path, held):
 
 def test_what_can_be_refused_at_once(tmp_path, good):
     refused(lambda: built(tmp_path / "nowhere"), tmp_path / "nowhere", "config.json")
+    refused(lambda: built("nonsense"), "'nonsense'", "write ORG/NAME or the path of a folder")
     refused(lambda: built(good, "audio"), "not 'audio'")
     weights = Surroundings("cpu", tmp_path, good / WEIGHTS)
     refused(lambda: HuggingFace("image", False, weights, model="org/name"), WEIGHTS, "folder")
@@ -221,3 +230,52 @@ def test_the_processor_of_another_size(folder):
 def test_a_vector_that_depends_on_the_other_items(tmp_path):
     tiny.aimv2(tmp_path)
     refused(built(tmp_path, "text").load, tmp_path, "Aimv2Model", "beside other items")
+
+
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_a_model_that_is_not_the_expected_one(folder, modality):
+    told = "model_type=clip projection_dim=24 vision_config.patch_size=8 text_config.hidden_size={}"
+    built(folder, modality, expected=told.format(32)).identity()
+    work = built(folder, modality, expected=told.format(512)).identity
+    refused(work, folder / "config.json", "text_config.hidden_size is 32", "model is 512")
+    refused(built(folder, modality, expected="no.such.key=1").identity, "no.such.key is None")
+
+
+SIZES = {"clip": tf.CLIPConfig(vision_config={"patch_size": 16}), "clip-b32": tf.CLIPConfig()}
+SIZES |= {"fashion-clip": tf.CLIPConfig(), "siglip": tf.SiglipConfig()}
+SIZES["siglip2"] = tf.SiglipConfig(text_config={"vocab_size": 256_000})
+SIZES["clip-l14"] = tf.CLIPConfig(
+    projection_dim=768,
+    text_config={"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+    vision_config={
+        "patch_size": 14,
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+    },
+)
+OTHERS = {"clip": "clip-b32", "clip-b32": "clip-l14", "clip-l14": "siglip", "siglip": "siglip2"}
+OTHERS |= {"siglip2": "siglip", "fashion-clip": "clip"}
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("source", ["hub", "folder"])
+def test_a_named_encoder_takes_its_own_model_only(tmp_path, monkeypatch, good, name, source):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    options = dict(encoder_spec(name).modalities["image"])
+    assert options.pop("backend") == "huggingface"
+    held = tiny.in_cache(tmp_path / "hub", options["model"], options["revision"])
+    for file in good.iterdir():
+        shutil.copy(file, held)
+    named = None if source == "hub" else held
+
+    def identity():
+        around = Surroundings("cpu", Path("no-such-models"), named)
+        return HuggingFace("image", False, around, **options).identity()
+
+    refused(identity, held / "config.json", "that of this encoder's model is")  # a tiny CLIP
+    SIZES[OTHERS[name]].save_pretrained(held)
+    refused(identity, held / "config.json", "that of this encoder's model is")
+    SIZES[name].save_pretrained(held)
+    assert identity()["weights"] == "pretrained"

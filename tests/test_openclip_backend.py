@@ -150,10 +150,10 @@ def test_what_is_not_here_is_told_with_where_to_get_it_and_where_to_put_it(tag, 
     place = str(tmp_path / "openclip" / TINY)
     for name, remedy in (
         (TINY, f"{place}.safetensors (or .pt, .bin), name one of its tags"),
-        (f"{TINY}/quick", "`hf download org/tiny`"),
+        (f"{TINY}/quick", "`hf download org/tiny --local-dir FOLDER`"),
         (f"{TINY}/quick", f"{place}/quick.safetensors"),
         (f"{TINY}/address", f"fetch https://a.b/c.pt and put it at {place}/address.safetensors"),
-        ("hf-hub:org/absent", "`hf download org/absent`"),
+        ("hf-hub:org/absent", "`hf download org/absent --local-dir FOLDER`"),
     ):
         with pytest.raises(UsageError) as caught:
             backend("image", name, models=tmp_path).identity()

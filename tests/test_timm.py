@@ -1,6 +1,5 @@
 """Models of timm: the same vectors as timm's own, from wherever their files are."""
 
-import json
 import pickle
 import subprocess
 import sys
@@ -9,50 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
-from sklearn.datasets import load_sample_image
 from tiny import Payload
-from tiny_transformers import in_cache
+from tiny_timm import CONTENTS, NAME, PHOTOS, SETTINGS, backend, encoded, timm, written
 
-from mmbench.encoder_spec import encoder_spec
-from mmbench.encoders.base import Content, Surroundings
-from mmbench.encoders.cnn.timm_models import TimmModel, timm
+from mmbench.encoders.base import Surroundings
+from mmbench.encoders.cnn.timm_models import TimmModel
 from mmbench.errors import UsageError
 from mmbench.fingerprint import canonical, file_sha256
-
-NAME, COMMIT = "test_resnet.r160_in1k", "c" * 40
-SETTINGS = {"input_size": [3, 64, 64], "crop_pct": 0.9, "interpolation": "bicubic"}
-SETTINGS |= {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4], "crop_mode": "center"}
-PHOTOS = [Image.fromarray(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
-CONTENTS = [Content(photo, None) for photo in (*PHOTOS, PHOTOS[0].crop((0, 0, 40, 300)))]
-
-
-def written(folder, architecture="test_resnet", seed=3, **settings):
-    """Write a model as timm's repositories hold it, and return it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = timm.create_model(architecture, pretrained=False, num_classes=7).eval()
-        for tensor in model.state_dict().values():
-            if tensor.is_floating_point() and tensor.ndim == 1:
-                tensor.add_(0.1 * torch.rand(tensor.shape))
-    save_file(model.state_dict(), folder / "model.safetensors")
-    config = {"architecture": architecture, "num_classes": 7, "num_features": 1}
-    config["pretrained_cfg"] = {**SETTINGS, "num_classes": 7, **settings}
-    (folder / "config.json").write_text(json.dumps(config))
-    return model
-
-
-def backend(model, named=None, sha256=None, random_weights=False):
-    around = Surroundings("cpu", Path("no-such-models"), named)
-    return TimmModel("image", random_weights, around, model=model, sha256=sha256)
-
-
-def encoded(made):
-    made.load()
-    return made.encode(CONTENTS)
 
 
 def by_timm(model, settings):
@@ -108,36 +72,6 @@ def test_a_fresh_process_can_prepare_pictures(tmp_path):
     words = [sys.executable, "-c", code, str(tmp_path / "picture.pickle")]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert int(done.stdout) == int(made.picture()(PHOTOS[1]).sum())
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A cache of the hub that holds the tiny model, on a machine that is off line."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    folder = in_cache(tmp_path / "hub", f"timm/{NAME}", COMMIT)
-    written(folder)
-    return folder
-
-
-@pytest.mark.parametrize(
-    "name", ["test_resnet", NAME, f"timm/{NAME}", f"{NAME}@main", f"timm/{NAME}@{COMMIT}"]
-)
-def test_names_of_the_hub(cache, name):
-    options = dict(encoder_spec(f"cnn:{name}").modalities["image"])
-    assert options.pop("backend") == "timm"
-    said = backend(**options).identity()
-    assert said["revision"] == COMMIT
-    assert said["sha256"] == file_sha256(cache / "model.safetensors")
-    expected = encoded(backend(str(cache)))
-    np.testing.assert_array_equal(encoded(backend(**options)), expected)
-
-
-def test_a_model_of_another_owner_and_one_that_is_not_here(cache, tmp_path):
-    written(in_cache(tmp_path / "hub", "someone/tiny", COMMIT))
-    assert backend("someone/tiny").identity()["revision"] == COMMIT
-    with pytest.raises(UsageError, match="hf download timm/test_vit.r160_in1k"):
-        backend("test_vit").identity()
 
 
 def test_a_file_of_weights_for_a_name(tmp_path):
@@ -213,7 +147,7 @@ def broken(folder, how):
         ("other size", "'fc.weight' has shape [7, 3]"),
         ("other architecture", "is missing (and"),
         ("missing", "no weights there"),
-        ("pickle", "no file of tensors only"),
+        ("pickle", "holds Python objects"),
     ],
 )
 def test_weights_of_something_else_are_refused(tmp_path, how, told):

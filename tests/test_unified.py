@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import Payload, spm
 
 from mmbench.datasets.dataset import Dataset
-from mmbench.encoder_spec import encoder_spec
+from mmbench.encoder_spec import About, encoder_spec
 from mmbench.encoders import BACKENDS
 from mmbench.encoders.base import Content, Surroundings
 from mmbench.encoders.beit3 import SIZES as BEIT3S
@@ -96,6 +96,17 @@ def test_weights_that_were_named_go_before_the_usual_ones(backend, models, tmp_p
     assert not np.allclose(*vectors, atol=1e-3)
 
 
+def test_a_checkpoint_alone_is_told_where_its_vocabulary_goes(models, tmp_path):
+    usual = models / "beit3"
+    named = (usual / FILE).rename(tmp_path / "mine.pt")
+    (usual / "beit3.spm").unlink()
+    for given in (named, usual):
+        with pytest.raises(UsageError, match="vocabulary of BEiT-3 is missing: fetch") as error:
+            built(Beit3, "text", models, False, given).identity()
+        assert str(error.value).endswith(f"beit3.spm and put it at {usual / 'beit3.spm'}")
+    assert built(Beit3, "image", models, False, named).identity()["weights"] == "pretrained"
+
+
 @BOTH
 def test_weights_that_were_named_must_be_there(backend, models, tmp_path):
     folder = tmp_path / "empty"
@@ -177,7 +188,7 @@ def test_code_in_a_file_does_not_run(backend, models, tmp_path):
     touched = tmp_path / "touched"
     plain = pickle.dumps({"model": Payload(touched)}, protocol=2)
     (models / backend.name / FILE).write_bytes(plain)
-    with pytest.raises(UsageError, match=f"{FILE}: no file of tensors only"):
+    with pytest.raises(UsageError, match=f"{FILE}: holds Python objects"):
         loaded(backend, "image", models, False)
     assert not touched.exists()
 
@@ -245,7 +256,8 @@ def test_a_catalogue_gets_features_of_items_that_have_what_is_read(
         shop, name, Encoding(random_weights=True), Machine.of("cpu", workers=0), home
     )
     small = {m: built(backend, m, home.models) for m in encoder_spec(name).modalities}
-    features = extract(replace(plan, members=small), shop, Silent())
+    spec = plan.spec.model_copy(update={"about": About()})  # the small ones have other dimensions
+    features = extract(replace(plan, spec=spec, members=small), shop, Silent())
 
     assert list(plan.members) == list(features.modalities) == list(small)
     assert weights(plan) == "random"

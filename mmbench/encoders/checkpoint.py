@@ -1,6 +1,8 @@
 """Checkpoints a person brings: read without running code, unwrapped, checked key by key."""
 
 import pickle
+import struct
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,13 @@ from torch import Tensor
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import SHORT, file_sha256
 
-UNREADABLE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, ValueError)
+# What torch raises for files of other bytes, each of them seen.
+UNREADABLE = (
+    *(RuntimeError, OSError, EOFError, pickle.UnpicklingError, LookupError, ValueError),
+    *(TypeError, AttributeError, AssertionError, struct.error),
+)
+ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+PICKLE, SCRIPT = b"\x80", "TorchScript"  # how a pickle begins, and what torch calls its programs
 
 
 def pinned_sha256(path: Path, pin: str | None) -> str:
@@ -37,16 +45,46 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     Raises:
         UsageError: the file is missing, truncated, or holds other Python objects.
     """
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UsageError(
-            f"{path}: no file of tensors only that torch can read ({reason}): fetch it again"
-        ) from error
+    held = torch_object(path)
     if not isinstance(held, Mapping):
         raise UsageError(f"{path}: holds a {type(held).__name__}, not a state dict")
     return held
+
+
+def torch_object(path: Path) -> Any:
+    """Return what torch saved in a file: tensors, and plain containers of them.
+
+    Raises:
+        UsageError: the file is missing, truncated, or holds other Python objects.
+    """
+    try:
+        with warnings.catch_warnings():  # what matters of them is told below, in one line
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        raise UsageError(f"{path}: {_fault(path, error)}") from error
+
+
+def _fault(path: Path, error: Exception) -> str:
+    if isinstance(error, ABSENT):
+        return f"cannot be read ({error.strerror}): name a file of weights"
+    if _holds_objects(path, error):
+        return (
+            "holds Python objects beside tensors, which are never run: save its state dict as "
+            ".safetensors"
+        )
+    return "no file that torch can read, or not all of it: fetch it again"
+
+
+def _holds_objects(path: Path, error: Exception) -> bool:
+    """Say whether a file was refused for what it holds, not because it is damaged."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return SCRIPT in str(error)
+    if "Unsupported operand" not in str(error):
+        return True
+    with path.open("rb") as file:  # so it is told of junk, and of pickles that torch did not write
+        head = file.read(2)
+    return head[:1] == PICKLE and head[1:] <= bytes([pickle.HIGHEST_PROTOCOL])
 
 
 def unwrapped(held: Mapping[str, Any], wrappers: Sequence[str]) -> dict[str, Tensor]:

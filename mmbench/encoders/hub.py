@@ -34,7 +34,13 @@ class Snapshot:
     revision: str | None
 
 
-def snapshot(repo: str, revision: str | None, patterns: Sequence[str], needed: str) -> Snapshot:
+def snapshot(
+    repo: str,
+    revision: str | None,
+    patterns: Sequence[str],
+    needed: str,
+    use: str = "add --weights FOLDER",
+) -> Snapshot:
     """Return the files of a repository that match some patterns.
 
     Nothing is asked of the network when the cache holds a commit that was named.
@@ -45,13 +51,14 @@ def snapshot(repo: str, revision: str | None, patterns: Sequence[str], needed: s
         patterns: of the files, such as "*.json".
         needed: a pattern without whose file the snapshot is of no use, such as "*.safetensors";
             where one of several will do, they are separated by "|".
+        use: how the folder of a download by hand is put to use, for the message.
 
     Raises:
         UsageError: the files are neither in the cache nor to be had; says how to bring them.
     """
     found = _cached(repo, revision, patterns, needed)
     if found is None or not _is_commit(revision):
-        found = _fetched(repo, revision, patterns, found)
+        found = _fetched(repo, revision, patterns, found, use)
     if not _holds(found, needed):
         wanted = needed.replace("|", " or ")
         raise UsageError(f"{repo} at {found.name} of the hub holds no {wanted}")
@@ -72,21 +79,25 @@ def _cached(repo: str, revision: str | None, patterns: Sequence[str], needed: st
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as error:
-        raise UsageError(f"'{repo}' is no repository of the hub: write ORG/NAME") from error
+        raise UsageError(
+            f"'{repo}' is no repository of the hub: write ORG/NAME or the path of a folder"
+        ) from error
     return found if _holds(found, needed) and _is_whole(found, patterns) else None
 
 
-def _fetched(repo: str, revision: str | None, patterns: Sequence[str], cached: Path | None) -> Path:
+def _fetched(
+    repo: str, revision: str | None, patterns: Sequence[str], cached: Path | None, use: str
+) -> Path:
     try:
         model_info(repo, revision=revision, timeout=10)  # fails at once where there is no network
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # of whichever HTTP library this version of the hub's client uses
         if cached is not None:
             return cached
-        raise UsageError(_refusal(repo, revision, error)) from error
+        raise UsageError(_refusal(repo, revision, error, use)) from error
 
 
-def _refusal(repo: str, revision: str | None, error: Exception) -> str:
+def _refusal(repo: str, revision: str | None, error: Exception, use: str) -> str:
     if isinstance(error, GatedRepoError):
         return f"{repo} is gated: accept its terms at the hub, then run `hf auth login`"
     if isinstance(error, RepositoryNotFoundError):
@@ -97,8 +108,8 @@ def _refusal(repo: str, revision: str | None, error: Exception) -> str:
     at = f" --revision {revision}" if revision else ""
     return (
         f"the files of {repo} are not in the cache at {constants.HF_HUB_CACHE} and cannot be "
-        f"fetched ({reason}): where there is a network, run `hf download {repo}{at}` and bring its "
-        "folder here with --weights FOLDER"
+        f"fetched ({reason}): where there is a network, run `hf download {repo}{at} --local-dir "
+        f"FOLDER`, bring the folder here and {use}"
     )
 
 

@@ -6,6 +6,7 @@ from mmbench.encoders.base import Surroundings
 from mmbench.errors import UsageError
 
 HALVES = ("image", "text")
+USE = "add --weights FOLDER (half of a pair: have it as FOLDER/{})"  # of what a person downloads
 
 
 def named_weights(surroundings: Surroundings, modality: str) -> Path | None:

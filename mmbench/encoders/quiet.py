@@ -1,5 +1,6 @@
-"""transformers without its bars and reports: what matters is told by mmbench, in one line."""
+"""transformers without its bars, reports and warnings: mmbench tells what matters, in one line."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,12 +9,14 @@ from transformers.utils import logging
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers; what it was set to before comes back after."""
+    """Silence transformers and torch; what they were set to before comes back after."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -18,7 +18,7 @@ CLASSIC = ("run", "--dataset", "tiny", "--encoder", "classic")
         ("run --encoder clasic", "unknown encoder 'clasic': the nearest is classic"),
         ("run --encoder permuted:clasic", "unknown encoder 'clasic': the nearest is classic"),
         ("run --encoder classic:x", "'classic' takes nothing after a colon"),
-        ("run --encoder file:", "write file:path"),
+        ("run --encoder file:", "write file:PATH"),
         ("run --dataset tinny", "dataset 'tinny' is not prepared in "),
         ("run --dataset tinny", "the nearest is tiny"),
         ("run --protocol randm", "unknown protocol 'randm': the nearest is random"),

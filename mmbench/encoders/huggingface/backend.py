@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mmbench.encoders.base import Content, Surroundings
+from mmbench.encoders.expected import check_expected
 from mmbench.encoders.hub import Snapshot
 from mmbench.encoders.huggingface.files import (
     CONFIG,
@@ -49,9 +50,12 @@ class HuggingFace(Network):
         model: a repository of the hub (ORG/NAME or ORG/NAME@REVISION), or a folder.
         revision: a commit, branch or tag, where the model names none.
         sha256: that of the weights file.
+        expected: what the configuration must say, as `check_expected` reads it; None where any
+            model will do.
 
     Raises:
-        UsageError: the modality is neither image nor text, or a folder is not there.
+        UsageError: the modality is neither image nor text, or the model is neither a folder that
+            is there nor the name of a repository.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class HuggingFace(Network):
         model: str,
         revision: str | None = None,
         sha256: str | None = None,
+        expected: str | None = None,
     ) -> None:
         super().__init__(modality, random_weights, surroundings)
         if modality == "image":
@@ -77,7 +82,12 @@ class HuggingFace(Network):
             )
         repo, at, named = model.rpartition("@")
         self.repo, self.revision = (repo, named) if at else (model, revision)
-        self.sha256 = sha256
+        if self.folder is None and "/" not in self.repo:
+            raise UsageError(
+                f"'{self.repo}' is no folder here, and no repository of the hub: write ORG/NAME "
+                "or the path of a folder"
+            )
+        self.sha256, self.expected = sha256, expected
 
     @cached_property
     def _files(self) -> Snapshot:
@@ -90,11 +100,12 @@ class HuggingFace(Network):
         """Return class and configuration, revision, sha256 of weights and tokenizer, pixels.
 
         Raises:
-            UsageError: files are missing, the weights are not those pinned, or it is no model of
-                image and text.
+            UsageError: files are missing, the weights are not those pinned, or it is another model
+                than the expected one, or no model of image and text.
         """
         folder, revision = self._files.folder, self._files.revision
         config = read_config(folder)
+        check_expected(str(folder / CONFIG), config.to_dict(), self.expected)
         same: dict[str, Any] = {
             "model": model_class(config, folder, self.modality).__name__,
             "config": file_sha256(folder / CONFIG),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmbench.encoders.checkpoint import pinned_sha256
+from mmbench.encoders.checkpoint import pinned_sha256, read_checkpoint
 from mmbench.encoders.hub import Snapshot, snapshot
 from mmbench.errors import UsageError
 from mmbench.fingerprint import file_sha256, fingerprint
@@ -79,6 +79,19 @@ def require_weights(folder: Path) -> list[Path]:
             "or add --random-weights"
         )
     return files
+
+
+def unreadable(files: Sequence[Path], error: Exception) -> UsageError:
+    """Return what to say of weights that transformers cannot read.
+
+    Raises:
+        UsageError: torch knows better what is wrong with one of the files.
+    """
+    for path in files:
+        if path.suffix != ".safetensors":
+            read_checkpoint(path)
+    reason = " ".join(str(error).split())[:160]
+    return UsageError(f"{files[0]}: no weights that can be read ({reason}): fetch the file again")
 
 
 def require_one_of(folder: Path, names: Sequence[str], what: str) -> None:

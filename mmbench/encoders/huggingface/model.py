@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig
 
 from mmbench.encoders.checkpoint import UNREADABLE
-from mmbench.encoders.huggingface.files import CONFIG
+from mmbench.encoders.huggingface.files import CONFIG, unreadable
 from mmbench.encoders.quiet import quiet
 from mmbench.encoders.seeded import seeded
 from mmbench.errors import UsageError, nearest
@@ -45,7 +45,10 @@ def read_config(folder: Path) -> Any:
         version = transformers.__version__
         raise UsageError(f"{path}: transformers {version} has no model_type '{kind}': {known}")
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with quiet():
+            return AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
     except Exception as error:  # of whichever check this version of transformers makes
         raise UsageError(f"{path}: no configuration of a {kind} ({_line(error)})") from error
 
@@ -99,9 +102,7 @@ def read_model(made: Any, config: Any, files: Sequence[Path]) -> Any:
                 ignore_mismatched_sizes=True,  # told below, by name
             )
     except BROKEN as error:
-        raise UsageError(
-            f"{files[0]}: no weights that can be read ({_line(error)}): fetch the file again"
-        ) from error
+        raise unreadable(files, error) from error
     faults = _faults(told)
     if faults:
         raise UsageError(f"{files[0]}: not the weights of its {made.__name__}: {'; '.join(faults)}")

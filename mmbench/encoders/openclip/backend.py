@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from mmbench.encoders.base import Surroundings
 from mmbench.encoders.checkpoint import pinned_sha256
+from mmbench.encoders.expected import check_expected
 from mmbench.encoders.named_weights import named_weights
 from mmbench.encoders.network import Network, Pixels, Tokens
 from mmbench.encoders.openclip.architecture import Architecture, architecture, built
@@ -38,6 +39,8 @@ class OpenClip(Network):
         model: NAME, NAME/TAG or hf-hub:ORG/REPO, such as ViT-B-16-quickgelu/openai.
         revision: the commit of the repository; that after an @ in `model` goes before.
         sha256: of the weights file, where it is known.
+        expected: what its configuration must say, as `check_expected` reads it; None where any
+            model will do.
 
     Raises:
         UsageError: the modality is neither image nor text, or the model is unknown.
@@ -51,6 +54,7 @@ class OpenClip(Network):
         model: str,
         revision: str | None = None,
         sha256: str | None = None,
+        expected: str | None = None,
     ) -> None:
         super().__init__(modality, random_weights, surroundings)
         if modality == "image":
@@ -59,15 +63,18 @@ class OpenClip(Network):
             self.inputs = ("text",)
         else:
             raise UsageError(f"backend 'openclip' encodes image and text, not '{modality}'")
-        self.name, self.pin = parse(model, revision), sha256
+        self.name, self.pin, self.expected = parse(model, revision), sha256, expected
         self.files = Files(self.name, surroundings.models, named_weights(surroundings, modality))
 
     def identity(self) -> Mapping[str, Any]:
         """Return the model, its configuration, what is done to pixels or texts, and the weights.
 
         Raises:
-            UsageError: a file is missing, or the weights are not the pinned ones.
+            UsageError: a file is missing, the weights are not the pinned ones, or it is another
+                model than the expected one.
         """
+        where = str(self.files.folder or self.name)
+        check_expected(where, self._architecture.config, self.expected)
         same: dict[str, Any] = {
             "model": str(self.name),
             "modality": self.modality,

@@ -75,11 +75,11 @@ class Files:
                 return folder
         revision = self.name.revision if repo == self.name.repo else None
         try:
-            return snapshot(repo, revision, patterns, needed).folder
+            place = str(own) if self.name.model else "the folder of --weights"
+            return snapshot(repo, revision, patterns, needed, f"put its files in {place}").folder
         except UsageError as error:
-            place = f"put them in {own} (" if self.name.model else "put them beside the weights ("
             raise UsageError(
-                f"openclip:{self.name} needs the tokenizer's files of {repo}: {place}{error})"
+                f"openclip:{self.name} needs the tokenizer's files of {repo}: {error}"
             ) from error
 
     @property

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmbench.encoders.checkpoint import UNREADABLE
 from mmbench.errors import UsageError
 
 TORCH = (".pt", ".pth")
@@ -32,21 +31,6 @@ def numpy_array(path: Path, key: str | None = None) -> NDArray[Any]:
         reason = " ".join(str(error).split())
         raise UsageError(
             f"{where}: no plain array of numbers ({reason}): save float32 with numpy.save"
-        ) from error
-
-
-def torch_object(path: Path) -> Any:
-    """Return what a file of torch holds: tensors, and plain containers of them.
-
-    Raises:
-        UsageError: the file is missing or damaged, or holds other Python objects.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UsageError(
-            f"{path}: no file of tensors only ({reason}): save tensors, lists and strings"
         ) from error
 
 

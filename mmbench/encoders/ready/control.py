@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmbench.encoders.base import Control, Items, Mask, Matrix, Rows, Surroundings
+from mmbench.encoders.checkpoint import torch_object
 from mmbench.encoders.ready.archive import ITEMS, NumpyArchive, TorchArchive
-from mmbench.encoders.ready.arrays import TORCH, torch_object
+from mmbench.encoders.ready.arrays import TORCH
 from mmbench.encoders.ready.folder import MATRICES, Folder
 from mmbench.encoders.ready.source import Source
 from mmbench.errors import UsageError, nearest

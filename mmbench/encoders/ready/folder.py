@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmbench.encoders.ready.arrays import TORCH, as_array, numpy_array, torch_object
+from mmbench.encoders.checkpoint import torch_object
+from mmbench.encoders.ready.arrays import TORCH, as_array, numpy_array
 from mmbench.encoders.ready.source import Source, modality_of
 from mmbench.errors import UsageError
 

@@ -12,6 +12,7 @@ from mmbench.encoders.base import Surroundings
 from mmbench.encoders.named_weights import named_weights
 from mmbench.encoders.network import Network, Tokens
 from mmbench.encoders.sentence.folder import Folder, Place, is_model, read_model
+from mmbench.encoders.sentence.stack import MODULES
 from mmbench.errors import UsageError
 
 
@@ -21,6 +22,8 @@ class Sentence(Network):
     Args:
         model: its name.
         sha256: that of its weights, where it is known.
+        expected: what a folder of it must say, as `check_expected` reads it; None where any model
+            will do.
 
     Raises:
         UsageError: the modality is not text, or what a person named is not there.
@@ -35,11 +38,12 @@ class Sentence(Network):
         surroundings: Surroundings,
         model: str,
         sha256: str | None = None,
+        expected: str | None = None,
     ) -> None:
         super().__init__(modality, random_weights, surroundings)
         if modality != "text":
             raise UsageError(f"a sentence encoder encodes text, not '{modality}'")
-        self.model, self.sha256 = model, sha256
+        self.model, self.sha256, self.expected = model, sha256, expected
         self.named = named_weights(surroundings, modality)
 
     def identity(self) -> Mapping[str, Any]:
@@ -77,8 +81,13 @@ class Sentence(Network):
     @cached_property
     def _place(self) -> Place:
         # Looked up once: a branch of the hub may move between two questions.
+        if self.named is not None and self.named.is_file():
+            raise UsageError(
+                f"--weights {self.named}: a model of texts is no single file: name a folder that "
+                f"holds {MODULES} (for a pair, one that holds 'image' and 'text')"
+            )
         if self.named is not None and is_model(self.named):
-            return Folder(self.named, pin=self._pin)
+            return Folder(self.named, pin=self._pin, expected=self.expected)
         return self._usual()
 
     @property

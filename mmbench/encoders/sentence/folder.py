@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from mmbench.encoders.expected import check_expected
 from mmbench.encoders.huggingface.files import (
     VOCABULARIES,
     require_one_of,
@@ -45,11 +46,14 @@ class Folder:
     """A folder that is ready as it is.
 
     path: holds modules.json. revision: its commit on the hub. pin: sha256 of its weights file.
+    expected: what `check_expected` reads of the transformer's configuration and of `tokens`,
+    `pooling` and `unit`; None where any model will do.
     """
 
     path: Path
     revision: str | None = None
     pin: str | None = None
+    expected: str | None = None
 
     def identity(self, random_weights: bool) -> Mapping[str, Any]:
         """Return the stack and the sha256 of all that changes a vector.
@@ -62,6 +66,8 @@ class Folder:
         inner = self.path / stack.transformer
         require_one_of(inner, (CONFIG,), "configuration")
         require_one_of(inner, VOCABULARIES, "tokenizer")
+        if self.expected:
+            check_expected(str(inner / CONFIG), _told(stack, inner), self.expected)
         same: dict[str, Any] = {
             "stack": asdict(stack),
             "config": file_sha256(inner / CONFIG),
@@ -101,6 +107,13 @@ def read_model(folder: Path, random_weights: bool) -> tuple[SentenceNetwork, Wor
     if random_weights:
         return random_network(config, stack, SEED), words
     return read_network(config, stack, folder), words
+
+
+def _told(stack: Stack, folder: Path) -> dict[str, Any]:
+    config = read_config(folder)
+    tokens = _words(config, stack, folder).length
+    settings = {"tokens": tokens, "pooling": stack.pooling, "unit": stack.unit}
+    return {**config.to_dict(), **settings}
 
 
 def _words(config: Any, stack: Stack, folder: Path) -> Words:

@@ -96,6 +96,7 @@ class SplitSentence(Sentence):
         model: its name; that of the packages is <model>-pypi-part-001 and so on.
         parts: how many there are.
         sha256: that of the wheels, one after the other.
+        expected: what a folder must say that was named instead of them.
     """
 
     def __init__(
@@ -106,8 +107,9 @@ class SplitSentence(Sentence):
         model: str,
         parts: int,
         sha256: str | None = None,
+        expected: str | None = None,
     ) -> None:
-        super().__init__(modality, random_weights, surroundings, model, sha256)
+        super().__init__(modality, random_weights, surroundings, model, sha256, expected)
         self.parts = parts
 
     @property

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from mmbench.encoders.hub import snapshot
+from mmbench.encoders.named_weights import USE
 from mmbench.encoders.sentence.backend import Sentence
 from mmbench.encoders.sentence.folder import Folder, Place
 from mmbench.encoders.sentence.stack import MODULES
@@ -33,10 +34,10 @@ class PublishedSentence(Sentence):
         return self._fetched(name if "/" in name else OWNER + name, revision or None)
 
     def _fetched(self, repo: str, revision: str | None) -> Folder:
-        found = snapshot(repo, revision, SMALL, MODULES)
+        found = snapshot(repo, revision, SMALL, MODULES, USE.format("text"))
         if not self.random_weights:
             try:
-                snapshot(repo, found.revision, [SAFE], SAFE)
+                snapshot(repo, found.revision, [SAFE], SAFE, USE.format("text"))
             except UsageError as refused:
                 try:
                     snapshot(repo, found.revision, [PICKLED], PICKLED)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mmbench.encoders.checkpoint import UNREADABLE, check_keys
-from mmbench.encoders.huggingface.files import require_weights
+from mmbench.encoders.huggingface.files import require_weights, unreadable
 from mmbench.encoders.quiet import quiet
 from mmbench.encoders.seeded import seeded
 from mmbench.encoders.sentence.stack import DenseLayer, Stack
@@ -105,8 +105,7 @@ def _transformer(config: Any, folder: Path) -> nn.Module:
                 ignore_mismatched_sizes=True,  # told below, by name
             )
     except BROKEN as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UsageError(f"{files[0]}: no weights that can be read ({reason})") from error
+        raise unreadable(files, error) from error
     if fault := _fault(told):
         raise UsageError(f"{files[0]}: not the weights of its config.json: {fault}")
     made: nn.Module = network
