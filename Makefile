@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 HOME_FLAG := --home mmbench-home
 
-.PHONY: run test check clean
+.PHONY: run test check bench clean
 
 # The main job: VBPR on encoded pictures and texts, beside its controls, and the table.
 run: $(VENV)/installed
@@ -24,6 +24,10 @@ test: $(VENV)/installed-dev
 check: $(VENV)/installed
 	$(BIN)/mmbench check $(HOME_FLAG)
 
+# Training and ranking beside the bare loop, RecBole and Cornac; see benchmarks/README.md.
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.speed.engine
+
 # RecBole's pins (Ray of 2023) contradict the rest, so it comes last and without dependencies.
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else "mmbench needs Python 3.10 to 3.13, this is %d.%d: make PYTHON=python3.12 ..." % v)'
@@ -35,6 +39,10 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[offline,dev]'
+	touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[offline,bench]'
 	touch $@
 
 clean:

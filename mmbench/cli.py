@@ -73,6 +73,7 @@ def run(
     workers: opt.WorkersOption = None,
     home: opt.HomeOption = None,
     force: opt.ForceOption = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a stopped training")] = False,
     as_json: opt.JsonOption = False,
 ) -> None:
     """Encode, train, rank and record: one trial, or one a seed."""
@@ -83,6 +84,7 @@ def run(
     encoding = request.encoding(random_weights, weights, fuse, long_texts, precision, dtype)
     asked = request.of(flags, set_ or (), config, from_, seeds, seed, encoding)
     asked |= {"device": device, "batch_size": batch_size, "workers": workers}
+    asked["resume"] = resume
     _print_records(_execute(asked, Home.find(home), force), as_json)
 
 

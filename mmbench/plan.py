@@ -46,6 +46,12 @@ class Planned:
     path: Path  # of its record
     device: str
     identity: str  # fingerprint of everything but the seed
+    resume: bool = False  # go on where an interrupted training stopped
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of what is kept while the trial runs; it goes when the record is written."""
+        return self.path.with_name(f".{self.path.name}.scratch")
 
 
 def plan(
@@ -62,6 +68,7 @@ def plan(
     workers: int | None = None,
     expected: Mapping[str, str] | None = None,
     home: Home | str | PathLike[str] | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
     **encoding: Any,
 ) -> list[Planned]:
@@ -71,7 +78,7 @@ def plan(
         model, encoder, dataset: what to run; a recommender that reads no features takes none.
         seeds: the seeds themselves, or how many of the protocol's; protocol: the dataset's own.
         hyperparameters: values over the defaults. device, batch_size, workers: see `Machine.of`.
-        expected: the fingerprints of the record that is repeated. home: see `Home.of`.
+        expected: fingerprints of the record that is repeated. home: see `Home.of`. resume: go on.
         encoding: fields of `mmbench.specs.Encoding`: random_weights, weights, fuse, long_texts ...
 
     Raises UsageError for anything a person can mend; nothing has been trained then.
@@ -85,10 +92,9 @@ def plan(
     rules, used = _protocol(opened, protocol), _encoding(encoding)
     features = plan_features(opened, content, used, machine, home)
     home.require_writable()
-    fixed = {"paradigm": way, "hyperparameters": settings}
-    trial = {**used.model_dump(), **_names(opened, features, spec, rules), **fixed}
+    trial = {**used.model_dump(), **_fields(opened, features, spec, rules, way, settings)}
     each = [parse(Trial, {**trial, "seed": s}, "trial") for s in _seeds(seeds, rules)]
-    return [_planned(one, rules, opened, features, home, expected or {}) for one in each]
+    return [_planned(one, rules, opened, features, home, expected or {}, resume) for one in each]
 
 
 def _planned(
@@ -98,17 +104,23 @@ def _planned(
     features: FeaturePlan,
     home: Home,
     expected: Mapping[str, str],
+    resume: bool,
 ) -> Planned:
     identity = _identity(trial, protocol, dataset, features)
     folder = home.results / trial.dataset / file_name(trial.encoder) / trial.model
     path = folder / f"{identity[:SHORT]}-s{trial.seed}.json"
     device = features.machine.device
-    made = Planned(trial, protocol, dataset, features, path, device, identity)
+    made = Planned(trial, protocol, dataset, features, path, device, identity, resume)
     return _as_expected(made, expected)
 
 
-def _names(
-    dataset: Dataset, features: FeaturePlan, spec: RecommenderSpec, protocol: Protocol
+def _fields(
+    dataset: Dataset,
+    features: FeaturePlan,
+    spec: RecommenderSpec,
+    protocol: Protocol,
+    paradigm: str,
+    hyperparameters: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
@@ -116,6 +128,8 @@ def _names(
         "random_weights": weights(features) == "random",
         "model": spec.name,
         "protocol": protocol.name,
+        "paradigm": paradigm,
+        "hyperparameters": hyperparameters,
     }
 
 

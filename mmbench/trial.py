@@ -3,6 +3,7 @@
 The only door to recbole_ext (`plan` reads its defaults).
 """
 
+import shutil
 import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -22,14 +23,15 @@ from mmbench.records import SCHEMA, Record
 from mmbench.specs import recommender_spec
 from mmbench.versions import commit, versions
 from recbole_ext import run as recbole
+from recbole_ext.checkpoint import Checkpoint, CheckpointError
 from recbole_ext.config import Config
 from recbole_ext.dataset import MultimodalDataset
-from recbole_ext.trainer import Epoch
+from recbole_ext.training_state import Epoch
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained recommender that has not seen the test part."""
+    """A trained recommender that has not seen the test part; seconds are of all its sessions."""
 
     planned: Planned
     recbole: recbole.Fit
@@ -41,6 +43,7 @@ def fit(planned: Planned, progress: Progress) -> Fit:
     """Encode and train; validation chooses the epoch, the test part is not looked at."""
     features = extract(planned.features, planned.dataset, progress)
     start = perf_counter()
+    checkpoint = _checkpoint(planned, progress)
     config = _config(planned)
     data = MultimodalDataset(config)
     for name, feature in features.modalities.items():
@@ -52,9 +55,22 @@ def fit(planned: Planned, progress: Progress) -> Fit:
         score = "" if epoch.score is None else f" {planned.protocol.select} {epoch.score:.4f}"
         progress.advance(task, epoch.number, epochs, f"loss {epoch.loss:.4f}{score}")
 
-    trained = recbole.fit(config, data, show)
-    progress.advance(task, epochs, epochs, f"best epoch {trained.trained.best}")
-    return Fit(planned, trained, features, perf_counter() - start)
+    try:
+        fitted = recbole.fit(config, data, show, checkpoint, progress.say)
+    except CheckpointError as error:
+        raise UsageError(f"{error}: leave out --resume to begin anew") from error
+    progress.advance(task, epochs, epochs, f"best epoch {fitted.trained.best}")
+    return Fit(planned, fitted, features, fitted.trained.earlier + perf_counter() - start)
+
+
+def _checkpoint(planned: Planned, progress: Progress) -> Checkpoint:
+    path = planned.scratch / "checkpoint.safetensors"
+    identity = f"{planned.identity} seed {planned.trial.seed}"
+    if path.is_file() and not planned.resume:
+        progress.say(f"training begins anew; --resume would have gone on from {path}")
+    if planned.resume and not path.is_file():
+        progress.say("no training was stopped on its way: it begins anew")
+    return Checkpoint(path, identity, planned.resume)
 
 
 def _config(planned: Planned) -> Config:
@@ -110,6 +126,8 @@ def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any],
         "dimensions": fitted.features.dimensions,
         "extraction": meta["extraction"],
     }
+    if trained.resumed:
+        values["resumed"] = True
     return values, {"users": ranking.users, **ranking.values}
 
 
@@ -135,9 +153,11 @@ def execute(planned: Planned, progress: Progress | None = None) -> Record:
         _write_broken(planned, "stopped", started, stop)
         raise
     except Exception as error:
-        return _write_broken(planned, "failed", started, error)
-    record = Record(planned.path, values)
-    record.write(per_user)
+        record = _write_broken(planned, "failed", started, error)
+    else:
+        record = Record(planned.path, values)
+        record.write(per_user)
+    shutil.rmtree(planned.scratch, ignore_errors=True)
     return record
 
 

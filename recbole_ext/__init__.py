@@ -18,7 +18,8 @@ trainer            opens ``saved/`` and ``log_tensorboard/`` → writes nothing;
                    rounded scores → full precision; Pop counts negatives, and an item repeated in a
                    batch once → every positive, once.
 evaluator          averages rounded to four digits, one user a batch → per-user values in blocks,
-                   stated tie rule, test masked as the protocol says.
+                   stated tie rule, test masked as the protocol says; coverage, Gini and others
+                   that crash in RecBole work.
 run                ``quick_start`` (needs Ray 2.6) → ``fit`` sees train and validation, ``evaluate``
                    is the only door to the test part.
 =================  ================================================================================

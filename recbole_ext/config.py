@@ -88,7 +88,10 @@ class Config(RecBoleConfig):  # type: ignore[misc]  # RecBole carries no types
             self._update_internal_config_dict(file)
 
     def _set_default_parameters(self) -> None:
+        wanted = self.final_config_dict["metrics"]
+        self.final_config_dict["metrics"] = ["recall"]  # RecBole refuses names that it lacks
         super()._set_default_parameters()
+        self.final_config_dict["metrics"] = [wanted] if isinstance(wanted, str) else wanted
         if "data_path" in self.external_config_dict:  # RecBole sends "ml-100k" to its own example
             folder = Path(self.external_config_dict["data_path"]) / self.dataset
             self.final_config_dict["data_path"] = str(folder)

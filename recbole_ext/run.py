@@ -8,10 +8,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from recbole_ext.checkpoint import Checkpoint
 from recbole_ext.config import Config
 from recbole_ext.dataset import MultimodalDataset
 from recbole_ext.evaluator import Evaluator, Ranking
-from recbole_ext.trainer import Epoch, Trained, Trainer
+from recbole_ext.trainer import Trained, Trainer, silent
+from recbole_ext.training_state import Epoch
 
 from recbole.utils import ModelType, init_seed  # isort: skip - needs the aliases
 
@@ -29,16 +31,24 @@ class Fit:
 
 
 def fit(
-    config: Config, dataset: MultimodalDataset, on_epoch: Callable[[Epoch], None] | None = None
+    config: Config,
+    dataset: MultimodalDataset,
+    on_epoch: Callable[[Epoch], None] = silent,
+    checkpoint: Checkpoint | None = None,
+    say: Callable[[str], None] = silent,
 ) -> Fit:
     """Train the recommender that `config` names; validation chooses the epoch.
 
     Args:
         config: model, dataset and settings; `config["seed"]` fixes every random number.
         dataset: the interactions, with the item features already added.
-        on_epoch: called with every `recbole_ext.trainer.Epoch`.
+        on_epoch: called with every `recbole_ext.training_state.Epoch`.
+        checkpoint: where training keeps its state and whether it goes on from there; nothing is
+            written where it is left out.
+        say: told lines for the person.
 
     Raises:
+        CheckpointError: the checkpoint to go on from is damaged or of another training.
         ValueError: the model is no general recommender, or a part is empty.
         FloatingPointError: training left the finite numbers.
     """
@@ -51,7 +61,7 @@ def fit(
         model = config.model_class(config, parts["train"]).to(config["device"])
     user, item = _pairs(parts["train"])
     validation = _evaluator(config, parts, "valid")
-    trainer = Trainer(config, model, user, item, validation, on_epoch or _silent)
+    trainer = Trainer(config, model, user, item, validation, on_epoch, checkpoint, say)
     return Fit(model, trainer.fit(), config, parts)
 
 
@@ -60,17 +70,16 @@ def evaluate(fit: Fit, part: Literal["valid", "test"] = "test") -> Ranking:
     return _evaluator(fit.config, fit.parts, part).rank(fit.model)
 
 
-def _silent(epoch: Epoch) -> None:
-    """Tell nobody of an epoch."""
-
-
 def _evaluator(config: Config, parts: dict[str, Any], part: Literal["valid", "test"]) -> Evaluator:
     hidden = [_pairs(parts[name]) for name in config["mask"][part]]
     none = torch.zeros(0, dtype=torch.long)
     masked = tuple(torch.cat([none, *(pair[axis] for pair in hidden)]) for axis in (0, 1))
     whole = parts["train"]
     tokens = whole.field2id_token[whole.uid_field]
-    return Evaluator(config, _pairs(parts[part]), (masked[0], masked[1]), tokens, whole.item_num)
+    n_items = whole.item_num
+    popularity = torch.bincount(_pairs(whole)[1], minlength=n_items)  # (n_items,)
+    found = _pairs(parts[part])
+    return Evaluator(config, found, (masked[0], masked[1]), tokens, n_items, popularity)
 
 
 def _pairs(part: Any) -> tuple[Tensor, Tensor]:

@@ -1,52 +1,42 @@
-"""The training loop: validation chooses the epoch, at full precision; nothing is written."""
+"""The training loop: validation chooses the epoch, at full precision; it can be gone on with."""
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from recbole_ext.batches import Batches, batches_of_distinct_items
+from recbole_ext.checkpoint import Checkpoint
 from recbole_ext.config import Config
+from recbole_ext.early_stopping import EarlyStopping
 from recbole_ext.evaluator import Evaluator, Ranking
-from recbole_ext.sampler import NegativeSampler
+from recbole_ext.optimizer import learning_rate, optimizer
+from recbole_ext.step import Step
+from recbole_ext.training_state import Epoch, Learned, TrainingState, unwritable
 
-from recbole.data.interaction import Interaction  # isort: skip - needs the aliases
-from recbole.utils import InputType, ModelType  # isort: skip
-
-LEARNERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-    "adagrad": torch.optim.Adagrad,
-    "rmsprop": torch.optim.RMSprop,
-}
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch: its number from 1, mean loss a batch, validation score (None: not measured)."""
-
-    number: int
-    loss: float
-    score: float | None
-    best: bool
-    seconds: float
+from recbole.utils import ModelType  # isort: skip - needs the aliases of recbole_ext.config
 
 
 @dataclass(frozen=True)
 class Trained:
     """What training leaves: the curve, the best epoch and its ranking of validation.
 
-    The model itself holds the parameters of the best epoch.
+    The model itself holds the parameters of the best epoch. `resumed` is the epoch after which
+    this session went on, 0 where it began; `earlier` are the seconds of the sessions before.
     """
 
     curve: tuple[Epoch, ...]
     best: int
     valid: Ranking
+    resumed: int = 0
+    earlier: float = 0.0
+
+
+def silent(_line: object) -> None:
+    """Tell nobody."""
 
 
 class Trainer:
@@ -58,6 +48,8 @@ class Trainer:
         user, item: (n,) the training interactions.
         validation: ranks the validation part.
         on_epoch: called with every `Epoch`.
+        checkpoint: where to keep the state, None for nowhere.
+        say: told lines for the person.
     """
 
     def __init__(
@@ -67,63 +59,64 @@ class Trainer:
         user: Tensor,
         item: Tensor,
         validation: Evaluator,
-        on_epoch: Callable[[Epoch], None],
+        on_epoch: Callable[[Epoch], None] = silent,
+        checkpoint: Checkpoint | None = None,
+        say: Callable[[str], None] = silent,
     ) -> None:
-        self.config = config
-        self.model = model
-        self.user, self.item = user.to(config["device"]), item.to(config["device"])
-        self.validation = validation
-        self.on_epoch = on_epoch
-        self.learns = config["MODEL_TYPE"] != ModelType.TRADITIONAL
-        n_items = validation.n_items
-        self.sampler = NegativeSampler(self.user, self.item, n_items) if self.learns else None
-        self.optimizer = self._optimizer() if self.learns else None
+        self.config, self.model, self.validation = config, model, validation
+        self.pairs = user.to(config["device"]), item.to(config["device"])
+        self.on_epoch, self.say, self.checkpoint = on_epoch, say, checkpoint
+        self.state = TrainingState(EarlyStopping(config["stopping_step"]))
+        self.ranking: Ranking | None = None  # of the best epoch, where this session saw it
+        self.due = 0.0  # when the next checkpoint is
+        if config["MODEL_TYPE"] != ModelType.TRADITIONAL:
+            self.batches = Batches(config, *self.pairs, validation.n_items)
+            self.optimizer = optimizer(config, model)
+            self.step = Step(config, model, self.optimizer, say)
+            self.epochs = int(config["epochs"])
+        else:
+            self.epochs = 1  # such a model counts, and has nothing to go on with
+            self.checkpoint = None
 
     def fit(self) -> Trained:
         """Train until validation stops improving, and put the best parameters back.
 
         Raises:
             FloatingPointError: the loss is not finite.
+            CheckpointError: the checkpoint to go on from is damaged or of another training.
         """
-        curve: list[Epoch] = []
-        best, best_score, patience = 0, -float("inf"), 0
-        chosen: tuple[Ranking, Any] | None = None
-        epochs = int(self.config["epochs"]) if self.learns else 1
-        for number in range(1, epochs + 1):
-            start = perf_counter()
-            loss = self._train(number)
-            score = None
-            if number % min(self.config["eval_step"], epochs) == 0:
-                measured = self.validation.rank(self.model)
-                score = measured.mean()[self.config["valid_metric"].lower()]
-                patience += 1
-            improved = score is not None and score > best_score
-            if score is not None and improved:
-                best, best_score, patience = number, score, 0
-                chosen = measured, _keep(self.model)
-            curve.append(Epoch(number, loss, score, improved, perf_counter() - start))
-            self.on_epoch(curve[-1])
-            if patience >= self.config["stopping_step"]:
+        resumed = self._resume()
+        for number in range(resumed + 1, self.epochs + 1):
+            if self.state.stopping.over:
                 break
-        if chosen is None:
+            self.state.curve.append(self._epoch(number))
+            self.on_epoch(self.state.curve[-1])
+            self._save()
+        if self.state.best is None:
             raise FloatingPointError("no validation score is a finite number")
-        ranking, kept = chosen
-        _put_back(self.model, kept)
-        return Trained(tuple(curve), best, ranking)
+        self.state.best.put_back(self.model)
+        ranking = self.ranking or self.validation.rank(self.model)
+        best = self.state.stopping.best
+        return Trained(tuple(self.state.curve), best, ranking, resumed, self.state.seconds)
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        settings = {"lr": self.config["learning_rate"], "weight_decay": self.config["weight_decay"]}
-        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        return LEARNERS[self.config["learner"]](trained, **settings)
+    def _epoch(self, number: int) -> Epoch:
+        start = perf_counter()
+        loss, score, improved = self._train(number), None, False
+        if number % min(self.config["eval_step"], self.epochs) == 0:
+            ranking = self.validation.rank(self.model)
+            score = ranking.mean()[self.config["valid_metric"].lower()]
+            improved = self.state.stopping.improved(number, score)
+        if improved:
+            self.ranking, self.state.best = ranking, Learned.of(self.model)
+        return Epoch(number, loss, score, improved, perf_counter() - start)
 
     def _train(self, number: int) -> float:
-        """Run one epoch and return the mean loss of its batches."""
+        """Run one epoch and return the mean loss of its steps."""
         self.model.train()
-        total, batches = torch.zeros((), device=self.user.device), 0
-        for batch in self._batches(number):
-            loss = self._step(batch)
-            total, batches = total + loss, batches + 1  # stays on the device: no wait per batch
-        mean = float(total) / batches
+        total, steps = torch.zeros((), device=self.pairs[0].device), 0
+        for loss, last in self._losses(number):
+            total, steps = total + loss, steps + last  # stays on the device: no wait per batch
+        mean = float(total) / steps
         if not isfinite(mean):
             rate = self.config["learning_rate"]
             raise FloatingPointError(
@@ -131,65 +124,48 @@ class Trainer:
             )
         return mean
 
-    def _step(self, batch: Interaction) -> Tensor:
-        loss = self.model.calculate_loss(batch)  # type: ignore[operator]
-        loss = torch.stack(loss).sum() if isinstance(loss, tuple) else loss
-        if self.optimizer is not None:
-            self.optimizer.zero_grad()
-            loss.backward()
-            if self.config["clip_grad_norm"]:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.config["clip_grad_norm"])
-            self.optimizer.step()
-        detached: Tensor = loss.detach().squeeze()
-        return detached
-
-    def _batches(self, number: int) -> Iterator[Interaction]:
-        # A generator of its own per seed and epoch: an epoch can be repeated without the others.
-        if self.sampler is None:
-            yield from self._batches_of_distinct_items()
+    def _losses(self, number: int) -> Iterator[tuple[Tensor, bool]]:
+        """Train and yield the loss of each batch, and whether a step is complete."""
+        if self.config["MODEL_TYPE"] == ModelType.TRADITIONAL:
+            for rows in batches_of_distinct_items(self.config, *self.pairs):
+                yield self.model.calculate_loss(rows).detach().squeeze(), True  # type: ignore[operator]
             return
-        generator = torch.Generator(self.user.device)
-        generator.manual_seed(self.config["seed"] * 1_000_003 + number)
-        order = torch.randperm(len(self.user), generator=generator, device=self.user.device)
-        user, item = self.user[order], self.item[order]
-        negative = self.sampler.sample(user, generator)
-        for start in range(0, len(user), self.config["train_batch_size"]):
-            rows = slice(start, start + self.config["train_batch_size"])
-            yield self._batch(user[rows], item[rows], negative[rows])
+        done = 0
+        for batch in self.batches.epoch(number):
+            # Half-way through its step, so that a warm-up or a decline wastes none at rate 0.
+            rate = learning_rate(self.config, number - 1 + (done + 0.5) / self.batches.steps)
+            yield self.step(batch, rate), batch.last
+            done += batch.last
 
-    def _batches_of_distinct_items(self) -> Iterator[Interaction]:
-        """Yield the positives once; RecBole's Pop counts an item repeated in a batch only once."""
-        order = self.item.argsort(stable=True)
-        counts = torch.bincount(self.item)
-        first = (counts.cumsum(0) - counts)[self.item[order]]
-        occurrence = torch.arange(len(order), device=order.device) - first  # (n,) from 0
-        order = order[occurrence.argsort(stable=True)]
-        for rows in torch.split(order, torch.bincount(occurrence).tolist()):
-            yield Interaction(
-                {
-                    self.config["USER_ID_FIELD"]: self.user[rows],
-                    self.config["ITEM_ID_FIELD"]: self.item[rows],
-                }
+    def _resume(self) -> int:
+        """Take over the checkpoint, if that is wished, and return the last epoch in it."""
+        if self.checkpoint is None:
+            return 0
+        odd = unwritable(self.model)
+        if odd:
+            self.say(
+                f"{self.config['model']} cannot be gone on with after an interruption: its "
+                f"'{odd}' is neither a tensor nor a number"
             )
+            self.checkpoint = None
+            return 0
+        found = self.checkpoint.read() if self.checkpoint.resume else None
+        if found is None:
+            return 0
+        self.state.read(*found, self.model, self.optimizer)
+        return self.state.curve[-1].number
 
-    def _batch(self, user: Tensor, item: Tensor, negative: Tensor) -> Interaction:
-        users, items = self.config["USER_ID_FIELD"], self.config["ITEM_ID_FIELD"]
-        if self.config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE:
-            negatives = self.config["NEG_PREFIX"] + items
-            return Interaction({users: user, items: item, negatives: negative})
-        label = torch.cat([torch.ones_like(user), torch.zeros_like(user)]).float()  # (2 n,)
-        both = {users: torch.cat([user, user]), items: torch.cat([item, negative])}
-        return Interaction({**both, self.config["LABEL_FIELD"]: label})
-
-
-def _keep(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Copy what a model learned, RecBole's "other parameters" (caches, counts) included."""
-    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    return state, copy.deepcopy(model.other_parameter())  # type: ignore[operator]
-
-
-def _put_back(model: nn.Module, kept: tuple[dict[str, Tensor], dict[str, Any]]) -> None:
-    state, other = kept
-    model.load_state_dict(state)
-    model.load_other_parameter(other)  # type: ignore[operator]
-    model.eval()
+    def _save(self) -> None:
+        """Write the checkpoint when it is time: the first at once, then seldom enough."""
+        start = perf_counter()
+        if self.checkpoint is None or start < self.due:
+            return
+        passed = self.state.seconds + start - self.checkpoint.started
+        try:
+            self.checkpoint.write(*self.state.written(self.model, self.optimizer, passed))
+        except OSError as error:  # a full disk, for one, ends no training
+            self.say(f"the training cannot be gone on with if it is stopped: {error}")
+            self.checkpoint = None
+            return
+        taken = perf_counter() - start
+        self.due = perf_counter() + max(self.checkpoint.interval, taken / self.checkpoint.share)

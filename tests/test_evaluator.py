@@ -1,68 +1,17 @@
-"""Our metrics are RecBole's, per user; ties, masks and blocks do what is stated."""
+"""Users, masks, blocks and ties do what is stated; memory stays within its bound."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from ranked import Fixed, evaluator
 
-from recbole_ext.config import Config
-from recbole_ext.evaluator import Evaluator, best, per_user
-
-METRICS = ["recall", "precision", "ndcg", "map", "mrr", "hit"]
-
-
-class Fixed(nn.Module):
-    """A model whose scores are given."""
-
-    def __init__(self, scores):
-        super().__init__()
-        self.scores = scores
-
-    def full_sort_predict(self, interaction):
-        return self.scores[interaction["user_id"]].view(-1)
-
-
-def config(topk, **settings):
-    values = {"device": "cpu", "metrics": METRICS, "topk": topk, "valid_metric": "recall@5"}
-    return Config("BPR", "board", config_dict={**values, "metric_decimal_place": 12, **settings})
-
-
-def evaluator(topk, positives, masked, shape, **settings):
-    pairs = [tuple(torch.tensor(axis) for axis in part) for part in (positives, masked)]
-    tokens = np.array([f"u{user}" for user in range(shape[0])])
-    return Evaluator(config(topk, **settings), *pairs, tokens, shape[1])
-
-
-def recboles(config, scores, user, item):
-    """What RecBole's own collector and metrics say of the same scores."""
-    from recbole.evaluator import Collector
-    from recbole.evaluator import Evaluator as RecBoleEvaluator
-
-    collector = Collector(config)
-    rows, place = np.unique(user, return_inverse=True)
-    collector.eval_batch_collect(
-        scores[rows].clone(), None, torch.tensor(place), torch.tensor(item)
-    )
-    return RecBoleEvaluator(config).evaluate(collector.get_data_struct())
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("density", [0.02, 0.5])
-def test_equal_to_recbole(seed, density):
-    rng = np.random.RandomState(seed)
-    scores = torch.tensor(rng.permutation(40 * 60).reshape(40, 60), dtype=torch.float32)
-    relevant = rng.rand(40, 60) < density  # at .5 users have more positives than cutoffs
-    relevant[:, 0] = False
-    relevant[3] = False  # a user with nothing to find
-    user, item = relevant.nonzero()
-    scores[:, 0] = -np.inf
-    made = evaluator([1, 5, 20, 50], (user, item), ([1], [1]), (40, 60))
-    ours = made.rank(Fixed(scores)).mean()
-    scores[1, 1] = scores[1, 1] if relevant[1, 1] else -np.inf
-    theirs = recboles(made.config, scores, user, item)
-    assert ours.keys() == theirs.keys()
-    for name, value in theirs.items():
-        assert ours[name] == pytest.approx(value, abs=1e-6), name
+from mmbench.specs import Protocol
+from recbole_ext.evaluator import METRICS
 
 
 def test_values_belong_to_their_users():
@@ -85,30 +34,57 @@ def test_the_padding_item_is_never_recommended():
     assert evaluator([1], ([1], [2]), ([], []), (2, 3)).rank(Fixed(scores)).mean()["hit@1"] == 1
 
 
-def test_blocks_do_not_change_the_numbers():
+def test_what_scores_minus_infinity_is_never_recommended():
+    scores = torch.tensor([[0.0] * 4, [0, -torch.inf, 1, -torch.inf]])
+    ranking = evaluator([3], ([1, 1], [1, 2]), ([], []), (2, 4)).rank(Fixed(scores))
+    assert ranking.values["recall@3"] == [0.5]
+    assert ranking.aggregates["itemcoverage@3"] == 1 / 4
+
+
+def test_a_pair_that_stands_twice_counts_once():
+    scores = torch.tensor([[0.0] * 4, [0, 3, 2, 1]])
+    ranking = evaluator([2], ([1, 1, 1], [1, 1, 3]), ([], []), (2, 4)).rank(Fixed(scores))
+    assert ranking.values["recall@2"] == [0.5]
+
+
+@pytest.mark.parametrize("levels", [4, 10**6])
+def test_blocks_do_not_change_the_numbers(levels):
     rng = np.random.RandomState(1)
-    scores = torch.tensor(rng.randint(0, 4, (30, 25)), dtype=torch.float32)
+    scores = torch.tensor(rng.randint(0, levels, (30, 25)), dtype=torch.float32)
     positives = rng.randint(1, 30, 80), rng.randint(1, 25, 80)
     masked = rng.randint(1, 30, 80), rng.randint(1, 25, 80)
-    whole, split = (
-        evaluator([5, 10], positives, masked, (30, 25), eval_memory_mb=size).rank(Fixed(scores))
-        for size in (64, 0.0001)
+    given = ([5, 10], positives, masked, (30, 25), METRICS, rng.randint(0, 9, 25))
+    whole, several, single = (
+        evaluator(*given, eval_memory_mb=size).rank(Fixed(scores)) for size in (64, 0.002, 0.0001)
     )
-    assert (whole.users == split.users).all()
-    assert all((whole.values[name] == split.values[name]).all() for name in whole.values)
+    for split in (several, single):
+        assert (whole.users == split.users).all()
+        assert whole.aggregates == split.aggregates
+        assert whole.values.keys() == split.values.keys()
+        for name, values in whole.values.items():
+            assert np.array_equal(values, split.values[name], equal_nan=True), name
 
 
-def test_ties_go_to_the_lower_column():
-    rng = np.random.RandomState(2)
-    for levels in (1, 2, 3, 10):
-        scores = torch.tensor(rng.randint(0, levels, (50, 31)), dtype=torch.float32)
-        expected = np.argsort(-scores.numpy(), axis=1, kind="stable")
-        for k in (1, 7, 31, 40):
-            assert (best(scores, k).numpy() == expected[:, :k]).all()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_scores_of_any_precision_find_every_rank(dtype):
+    scores = torch.zeros(2, 1001, dtype=dtype)
+    scores[1, 1:301] = 1  # places of bfloat16 end at 256
+    ranking = evaluator([300], ([1], [300]), ([], []), (2, 1001)).rank(Fixed(scores))
+    assert ranking.values["mrr@300"] == pytest.approx(1 / 300)
+
+
+def test_ties_go_to_the_lower_item():
+    scores = torch.tensor([[0.0] * 6, [0, 1, 2, 1, 2, 1]])
+    found = [
+        evaluator([5], ([1], [item]), ([], []), (2, 6)).rank(Fixed(scores)).values["mrr@5"][0]
+        for item in (2, 4, 1, 3, 5)
+    ]
+    assert found == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
 
 
 def test_fewer_items_than_the_cutoff_count_as_misses():
-    found = per_user(np.array([[False, True]]), np.array([1]), METRICS, [2, 50])
+    scores = torch.tensor([[0.0] * 3, [0, 1, 2]])
+    found = evaluator([2, 50], ([1], [1]), ([], []), (2, 3)).rank(Fixed(scores)).values
     assert found["recall@50"] == 1
     assert found["precision@50"] == pytest.approx(1 / 50)
     assert found["mrr@50"] == found["mrr@2"] == 0.5
@@ -130,3 +106,47 @@ def test_nothing_may_be_masked(make):
 def test_an_empty_part_is_refused():
     with pytest.raises(ValueError, match="nothing to rank"):
         evaluator([1], ([], []), ([], []), (2, 3))
+
+
+def test_metrics_are_checked_before_anything_is_ranked():
+    with pytest.raises(ValueError, match="'recal' is unknown; known: recall"):
+        evaluator([1], ([1], [1]), ([], []), (2, 3), ["recal"])
+    with pytest.raises(ValueError, match="novelty needs the training popularity"):
+        evaluator([1], ([1], [1]), ([], []), (2, 3), ["novelty"])
+
+
+def test_a_protocol_may_name_every_metric_and_no_other():
+    assert set(get_args(get_args(Protocol.model_fields["metrics"].annotation)[0])) == set(METRICS)
+
+
+MEASURED = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from ranked import evaluator
+torch.set_num_threads(1)
+n_items, n_users, metrics = 300_000, int(sys.argv[2]), ["recall", "ndcg", "novelty", "recall-cold"]
+
+class Factors(torch.nn.Module):
+    user, item = torch.randn(n_users + 1, 4), torch.randn(n_items, 4)
+    def full_sort_predict(self, interaction):
+        return (self.user[interaction["user_id"]] @ self.item.T).view(-1)
+
+users = list(range(1, n_users + 1))
+made = evaluator([20], (users, users), (users, [u + 1 for u in users]), (n_users + 1, n_items),
+                 metrics, torch.arange(n_items), eval_memory_mb=64)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+made.rank(Factors())
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(grown / (2**20 if sys.platform == "darwin" else 1024))
+"""
+
+
+def test_memory_is_bounded_whatever_the_number_of_users():
+    few, many = (
+        float(subprocess.check_output([sys.executable, "-c", MEASURED, Path(__file__).parent, n]))
+        for n in ("40", "400")
+    )
+    tables = 300_000 * 40 / 2**20  # counts, popularity and novelty of the items
+    assert many <= 64 + tables
+    assert many - few < 16

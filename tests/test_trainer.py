@@ -10,6 +10,7 @@ import torch
 from recbole_ext.evaluator import Ranking
 from recbole_ext.models import resolve
 from recbole_ext.run import evaluate, fit
+from recbole_ext.step import Step
 from recbole_ext.trainer import Trainer
 
 
@@ -34,7 +35,7 @@ def train(make, scores, **settings):
     model = resolve("BPR")(config, part)
     validation = Scripted(scores, part.item_num)
     pairs = part.inter_feat["user_id"], part.inter_feat["item_id"]
-    return Trainer(config, model, *pairs, validation, lambda epoch: None).fit(), model
+    return Trainer(config, model, *pairs, validation).fit(), model
 
 
 def test_improvements_below_four_digits_count(make):
@@ -96,25 +97,15 @@ def test_no_pickle_beside_the_data_is_read(make, tmp_path, monkeypatch):
 def test_a_batch_holds_ids_only(make, monkeypatch):
     """RecBole joins the columns of the items into every batch, positives and negatives."""
     seen = set()
-    original = Trainer._step
+    original = Step.__call__
 
-    def noted(trainer, batch):
-        seen.update(batch.columns)
-        return original(trainer, batch)
+    def noted(step, batch, rate):
+        seen.update(batch.rows.columns)
+        return original(step, batch, rate)
 
-    monkeypatch.setattr(Trainer, "_step", noted)
+    monkeypatch.setattr(Step, "__call__", noted)
     fit(*make("VBPR", epochs=1))
     assert seen == {"user_id", "item_id", "neg_item_id"}
-
-
-def test_users_are_ranked_in_blocks(make):
-    """RecBole's default ranks one user a batch past 2,048 items."""
-    fitted = fit(*make("BPR", epochs=1))
-    blocks = []
-    original = fitted.model.full_sort_predict
-    fitted.model.full_sort_predict = lambda batch: blocks.append(len(batch)) or original(batch)
-    evaluate(fitted)
-    assert blocks == [40]
 
 
 def test_the_logging_of_others_is_left_alone(make):

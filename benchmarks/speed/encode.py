@@ -10,6 +10,7 @@ vectors. Loading the weights is left out of both. The ratio is of medians within
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -49,14 +50,15 @@ def main():
     machine = Machine.of(given.device, given.batch_size, given.workers)
     encoding = Encoding(random_weights=given.random_weights, precision=given.precision)
     plan = plan_features(dataset, given.encoder, encoding, machine, home)
+    whole = dataset.catalog
+    catalog = replace(whole, frame=whole.frame.head(given.items)) if given.items else whole
     rows = [
-        measured(plan, name, member, dataset.catalog, given.repeats)
+        measured(plan, name, member, catalog, given.repeats)
         for name, member in plan.members.items()
-        if isinstance(member, Network)
+        if isinstance(member, Network) and member.weighted
     ]
-    print(
-        f"{machine.device}, {torch.get_num_threads()} threads, {given.precision}, {given.repeats} repeats"
-    )
+    threads = f"{machine.device}, {torch.get_num_threads()} threads"
+    print(f"{threads}, {given.precision}, {given.repeats} repeats")
     print(
         tabulate(
             rows, HEAD, tablefmt="github", floatfmt=("", "", "", "", "", ".1f", ".1f", ".3f", ".3f")
@@ -69,6 +71,7 @@ def arguments():
     parser.add_argument("--dataset", default="toyshop")
     parser.add_argument("--encoder", default="efficientnet+minilm")
     parser.add_argument("--home")
+    parser.add_argument("--items", type=int, help="the first so many; all where it is left out")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--batch-size", default="auto")

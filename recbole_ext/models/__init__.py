@@ -5,8 +5,8 @@ from typing import Any
 
 TABLE = {
     "VBPR": "recbole_ext.models.vbpr:VBPR",
-    "BPR": "recbole.model.general_recommender.bpr:BPR",
-    "LightGCN": "recbole.model.general_recommender.lightgcn:LightGCN",
+    "BPR": "recbole_ext.models.bpr:BPR",
+    "LightGCN": "recbole_ext.models.lightgcn:LightGCN",
     "ItemKNN": "recbole.model.general_recommender.itemknn:ItemKNN",
     "Pop": "recbole.model.general_recommender.pop:Pop",
 }

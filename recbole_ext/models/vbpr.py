@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from recbole.model.abstract_recommender import GeneralRecommender
-from recbole.model.loss import BPRLoss
 from recbole.utils import InputType
 from torch import Tensor, nn
-from torch.nn.functional import embedding, normalize
+from torch.nn.functional import embedding, linear, normalize
+
+from recbole_ext.losses import bpr_loss
+from recbole_ext.projection import project
 
 
 class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no types
@@ -50,7 +52,6 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
         self.theta_u = nn.Embedding(self.n_users, visual) if dims else None
         self.E = _linears(dims, visual)
         self.beta_prime = _linears(dims, 1)
-        self.bpr = BPRLoss()
         self.apply(_initialise)
 
     def f(self, place: int) -> Tensor:
@@ -67,24 +68,32 @@ class VBPR(GeneralRecommender):  # type: ignore[misc]  # RecBole carries no type
 
     def items(self, item: Tensor) -> Tensor:
         """Return the vectors of items, (n, K + 1 + D); user · item is equation 4."""
-        bias = self.beta_i(item)  # (n, 1)
-        content = []
-        for place in range(len(self.modalities)):
-            f = self.f(place)[item] * self.get_buffer(f"has_{place}")[item]  # (n, dim)
-            content.append(self.E[place](f))  # (n, D)
-            bias = bias + self.beta_prime[place](f)
-        parts = [self.gamma_i(item), bias]
-        if content:
-            parts.append(torch.stack(content).sum(0))
-        return torch.cat(parts, dim=1)
+        places = range(len(self.modalities))
+        if not places:
+            return torch.cat([self.gamma_i(item), self.beta_i(item)], dim=1)
+        content = torch.stack([self._content(place, item) for place in places]).sum(0)
+        bias = self.beta_i(item) + content[:, :1]  # (n, 1)
+        return torch.cat([self.gamma_i(item), bias, content[:, 1:]], dim=1)
+
+    def _content(self, place: int, item: Tensor) -> Tensor:
+        """Return beta' f_i and E f_i of a modality, (n, 1 + D), in one product."""
+        parts = self.beta_prime[place], self.E[place]
+        weight = torch.cat([part.get_parameter("weight") for part in parts])  # (1 + D, dim)
+        matrix = self.f(place)
+        if not matrix.requires_grad:
+            return project(matrix, item, weight)
+        return linear(embedding(item, matrix) * self.get_buffer(f"has_{place}")[item], weight)
 
     def calculate_loss(self, interaction: Any) -> Tensor:
         """Return BPR's loss (section "Model Learning") with its regularisers."""
         user = self.users(interaction[self.USER_ID])  # (n, K + 1 + D)
         pair = torch.cat([interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]])
-        seen, place = torch.unique(pair, return_inverse=True)  # each item is projected once
-        positive, negative = embedding(place, self.items(seen)).chunk(2)  # (n, K + 1 + D)
-        loss = self.bpr((user * positive).sum(1), (user * negative).sum(1))
+        if pair.is_cuda:  # counting the distinct items would make the device wait
+            positive, negative = self.items(pair).chunk(2)  # (n, K + 1 + D)
+        else:
+            seen, place = torch.unique(pair, return_inverse=True)  # each item is projected once
+            positive, negative = embedding(place, self.items(seen)).chunk(2)
+        loss = bpr_loss((user * (positive - negative)).sum(1))
         k = self.gamma_u.embedding_dim
         rows = [user[:, :k], user[:, k + 1 :], positive[:, :k], negative[:, :k], self.beta_i(pair)]
         touched = torch.stack([part.square().sum() for part in rows]).sum() / len(user)
