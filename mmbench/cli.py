@@ -71,6 +71,7 @@ def run(
     device: opt.DeviceOption = "auto",
     batch_size: opt.BatchOption = "auto",
     workers: opt.WorkersOption = None,
+    eval_memory: opt.MemoryOption = None,
     home: opt.HomeOption = None,
     force: opt.ForceOption = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a stopped training")] = False,
@@ -84,6 +85,7 @@ def run(
     encoding = request.encoding(random_weights, weights, fuse, long_texts, precision, dtype)
     asked = request.of(flags, set_ or (), config, from_, seeds, seed, encoding)
     asked |= {"device": device, "batch_size": batch_size, "workers": workers}
+    asked["eval_memory"] = eval_memory
     asked["resume"] = resume
     _print_records(_execute(asked, Home.find(home), force), as_json)
 
@@ -277,7 +279,8 @@ def main(words: list[str] | None = None) -> int:
     except OSError as error:
         return _refuse(f"{error}: is the disk full, or read-only? see --home")
     if code == INTERRUPTED:
-        print("mmbench: stopped; the same command goes on where it can", file=sys.stderr)
+        told = "the same command goes on where it can (a training: --resume)"
+        print(f"mmbench: stopped; {told}", file=sys.stderr)
         return FAILED
     return code or 0
 

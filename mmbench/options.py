@@ -31,6 +31,9 @@ WorkersOption = Annotated[
     int | None, typer.Option(min=0, help="processes that decode pictures (one a core)")
 ]
 
+MemoryOption = Annotated[
+    int | None, typer.Option("--eval-memory", min=1, help="megabytes of scores held at once (256)")
+]
 RandomOption = Annotated[
     bool, typer.Option("--random-weights", help="use random weights, and mark the record")
 ]

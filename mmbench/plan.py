@@ -64,22 +64,20 @@ def plan(
     hyperparameters: Mapping[str, Any] | None = None,
     paradigm: str | None = None,
     device: str = "auto",
-    batch_size: int | str = "auto",
-    workers: int | None = None,
     expected: Mapping[str, str] | None = None,
     home: Home | str | PathLike[str] | None = None,
     resume: bool = False,
     progress: Progress | None = None,
-    **encoding: Any,
+    **how: Any,
 ) -> list[Planned]:
     """Resolve and check trials, one a seed; configs/run.yaml stands in for what is left out.
 
     Args:
         model, encoder, dataset: what to run; a recommender that reads no features takes none.
         seeds: the seeds themselves, or how many of the protocol's; protocol: the dataset's own.
-        hyperparameters: values over the defaults. device, batch_size, workers: see `Machine.of`.
+        hyperparameters: values over the defaults. device: auto, cpu, cuda or cuda:N.
         expected: fingerprints of the record that is repeated. home: see `Home.of`. resume: go on.
-        encoding: fields of `mmbench.specs.Encoding`: random_weights, weights, fuse, long_texts ...
+        how: fields of `mmbench.specs.Encoding`, and what else `Machine.of` takes.
 
     Raises UsageError for anything a person can mend; nothing has been trained then.
     """
@@ -87,9 +85,9 @@ def plan(
     spec = recommender_spec(model or usual["model"])
     settings = resolve(spec, defaults(spec.name), hyperparameters or {})
     content = _encoder(spec, encoder, usual["encoder"])
-    machine, way = Machine.of(device, batch_size, workers), _paradigm(paradigm or usual["paradigm"])
+    machine, way = _machine(device, how), _paradigm(paradigm or usual["paradigm"])
     opened = _open(dataset or usual["dataset"], home, progress or Silent())
-    rules, used = _protocol(opened, protocol), _encoding(encoding)
+    rules, used = _protocol(opened, protocol), _encoding(how)
     features = plan_features(opened, content, used, machine, home)
     home.require_writable()
     trial = {**used.model_dump(), **_fields(opened, features, spec, rules, way, settings)}
@@ -154,6 +152,12 @@ def _paradigm(name: str) -> str:
     if name not in PARADIGMS:
         raise UsageError(f"--paradigm {name}: {nearest(name, PARADIGMS)}")
     return name
+
+
+def _machine(device: str, how: dict[str, Any]) -> Machine:
+    """Take out of `how` what tells how the encoder is fed and the ranking bounded."""
+    known = ("batch_size", "workers", "eval_memory")
+    return Machine.of(device, **{name: how.pop(name) for name in known if name in how})
 
 
 def _encoding(given: Mapping[str, Any]) -> Encoding:

@@ -74,7 +74,7 @@ def _checkpoint(planned: Planned, progress: Progress) -> Checkpoint:
 
 
 def _config(planned: Planned) -> Config:
-    protocol = planned.protocol
+    protocol, memory = planned.protocol, planned.features.machine.eval_memory
     settings = {
         **planned.trial.hyperparameters,
         "seed": planned.trial.seed,
@@ -85,6 +85,7 @@ def _config(planned: Planned) -> Config:
         "metrics": list(protocol.metrics),
         "topk": list(protocol.cutoffs),
         "valid_metric": protocol.select,
+        **({"eval_memory_mb": memory} if memory else {}),
         "mask": {part: list(hidden) for part, hidden in protocol.mask.items()},
     }
     return Config(planned.trial.model, planned.dataset.name, config_dict=settings)

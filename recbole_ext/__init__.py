@@ -14,6 +14,10 @@ dataset            features pass through text files or ``.item`` columns → buf
                    id; the item id "NA" becomes padding → stays an id; downloads on its own, stuck
                    in a barrier → says what is missing.
 sampler            a Python loop over sets → vectorised, exact rejection of training positives.
+batches, step,     scaled gradients are clipped before they are unscaled → after; one negative a
+optimizer          positive → any number; dense default Adam → fused.
+checkpoint         a pickle without random states → safetensors and JSON, resumed bit for bit.
+models             BPR and LightGCN anew (RecBole's LightGCN needs an old SciPy); VBPR.
 trainer            opens ``saved/`` and ``log_tensorboard/`` → writes nothing; early stopping on
                    rounded scores → full precision; Pop counts negatives, and an item repeated in a
                    batch once → every positive, once.

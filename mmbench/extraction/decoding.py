@@ -1,8 +1,9 @@
-"""Pictures of a catalogue, decoded and made ready in worker processes ahead of the model."""
+"""Pictures of a catalogue, decoded and made ready: ahead of a GPU, between the batches of a CPU."""
 
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
@@ -46,22 +47,31 @@ def decoded(
         paths: picture files.
         batches: positions in `paths`.
         picture: what makes an array of an RGB picture.
-        workers: processes at it; few pictures take fewer, 0 decodes here.
+        workers: processes at it; few pictures take fewer, 0 decodes in this one.
         pin: whether the pixels go to a GPU.
     """
     n_pictures, longest = sum(map(len, batches)), max(map(len, batches), default=0)
     held = _room() // max(longest * picture(Image.new("RGB", (8, 8))).nbytes, 1)  # batches
     count = min(workers, n_pictures // FEWEST, held)
+    if not count:
+        return _here(_Pictures(paths, picture), batches)
     loader: DataLoader[Any] = DataLoader(
         _Pictures(paths, picture),
         batch_sampler=[list(batch) for batch in batches],
         num_workers=count,
         collate_fn=_stacked,
-        prefetch_factor=min(AHEAD, held // count) if count else None,
+        prefetch_factor=min(AHEAD, held // count),
         pin_memory=pin,
         worker_init_fn=_quiet_worker,
     )
     return iter(loader)
+
+
+def _here(pictures: "_Pictures", batches: Sequence[Sequence[int]]) -> Iterator[Decoded]:
+    """Decode in this process, on the cores that wait for the model's next batch meanwhile."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        for batch in batches:
+            yield _stacked(list(threads.map(pictures.__getitem__, batch)))
 
 
 def _room() -> int:
