@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from letters import Letters
 from PIL import Image
 
@@ -94,6 +95,17 @@ def test_chunks_of_a_long_text_are_averaged_to_length_one(catalog):
     assert averaged.figures["encoded"] == 4  # aaa, b and two chunks
 
 
+def test_chunks_that_cancel_out_give_zeros(catalog):
+    class Opposed(Letters):
+        def forward(self, pixels, tokens):
+            signs = [1.0 if len(ids) == 9 else -1.0 for ids in tokens]  # a full piece, a short one
+            return torch.tensor(signs)[:, None].repeat(1, 3)
+
+    found = run(catalog, Opposed("text"), long_texts="mean-of-chunks").feature
+    assert (found.matrix[3] == 0).all()
+    assert found.mask[3]
+
+
 def test_decoding_in_processes_gives_the_same(catalog, monkeypatch):
     from mmbench.extraction import decoding
 
@@ -172,8 +184,6 @@ def test_numbers_that_are_not_finite_stop_it(catalog):
 
 
 def test_bf16_computes_in_bf16(catalog):
-    import torch
-
     class Product(Letters):
         def forward(self, pixels, tokens):
             found = super().forward(pixels, tokens)

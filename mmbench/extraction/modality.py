@@ -103,7 +103,8 @@ def _joined(parts: list[Shard], plan: Units, n_items: int, backend: Backend) -> 
     several = counts > 1
     matrix[several] /= counts[several, None]
     if isinstance(backend, Network) and backend.unit:
-        matrix[several] /= np.linalg.norm(matrix[several], axis=1, keepdims=True)
+        lengths = np.linalg.norm(matrix[several], axis=1, keepdims=True)
+        matrix[several] /= np.where(lengths > 0, lengths, 1)  # chunks may cancel out
     return Feature(matrix, counts > 0)
 
 

@@ -81,10 +81,11 @@ def random_model(made: Any, config: Any) -> Any:
         return made(config).float().eval()
 
 
-def read_model(made: Any, config: Any, files: Sequence[Path]) -> Any:
+def read_model(made: Any, config: Any, files: Sequence[Path], unused: tuple[str, ...] = ()) -> Any:
     """Return a model of a class in float32, each of its weights read from the files.
 
-    Only tensors are read; code in a file does not run.
+    Only tensors are read; code in a file does not run. Keys that begin with one of `unused` may be
+    missing: no vector rests on them.
 
     Raises:
         UsageError: a file cannot be read, or a key is missing, unknown or of another shape.
@@ -95,6 +96,7 @@ def read_model(made: Any, config: Any, files: Sequence[Path]) -> Any:
                 files[0].parent,
                 config=config,
                 local_files_only=True,
+                trust_remote_code=False,
                 use_safetensors=files[0].suffix == ".safetensors",
                 weights_only=True,
                 torch_dtype=torch.float32,
@@ -103,20 +105,21 @@ def read_model(made: Any, config: Any, files: Sequence[Path]) -> Any:
             )
     except BROKEN as error:
         raise unreadable(files, error) from error
-    faults = _faults(told)
+    faults = _faults(told, unused)
     if faults:
         raise UsageError(f"{files[0]}: not the weights of its {made.__name__}: {'; '.join(faults)}")
     return model.eval()
 
 
-def _faults(told: Mapping[str, Any]) -> list[str]:
+def _faults(told: Mapping[str, Any], unused: tuple[str, ...]) -> list[str]:
     # position_ids (0, 1, 2 ...) were stored up to transformers 4.30 and are no weights.
     unknown = {key for key in told["unexpected_keys"] if not key.endswith("position_ids")}
     shapes = {
         f"'{key}' has shape {list(found)}, the model has {list(wanted)} there"
         for key, found, wanted in told["mismatched_keys"]
     }
-    missing = {f"key '{key}' is missing" for key in told["missing_keys"]}
+    lacking = [key for key in told["missing_keys"] if not key.startswith(unused)]
+    missing = {f"key '{key}' is missing" for key in lacking}
     kinds = (missing, {f"unexpected key '{key}'" for key in unknown}, shapes, told["error_msgs"])
     return [_first(sorted(kind)) for kind in kinds if kind]
 

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mmbench.encoders.checkpoint import UNREADABLE, check_keys
-from mmbench.encoders.huggingface.files import require_weights, unreadable
-from mmbench.encoders.quiet import quiet
+from mmbench.encoders.checkpoint import check_keys
+from mmbench.encoders.huggingface.files import require_weights
+from mmbench.encoders.huggingface.model import read_model
 from mmbench.encoders.seeded import seeded
 from mmbench.encoders.sentence.stack import DenseLayer, Stack
 from mmbench.encoders.tensors import read_tensors
@@ -22,8 +21,7 @@ import_torchvision_safely()  # before the first import of a model of transformer
 
 from transformers import AutoModel  # noqa: E402
 
-BROKEN = (*UNREADABLE, SafetensorError, TypeError, AttributeError, ImportError)
-UNUSED = "pooler."  # a head of BERT's that changes no token's vector, and that many files lack
+UNUSED = ("pooler.",)  # a head of BERT's that changes no token's vector, and that many files lack
 DENSE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -78,7 +76,7 @@ def read_network(config: Any, stack: Stack, folder: Path) -> SentenceNetwork:
         UsageError: a file is missing or truncated, or its weights are not exactly the network's.
     """
     inner = folder / stack.transformer
-    network = SentenceNetwork(_transformer(config, inner), stack)
+    network = SentenceNetwork(read_model(AutoModel, config, require_weights(inner), UNUSED), stack)
     for linear, layer in zip(network.dense, stack.dense, strict=True):
         _fill(linear, layer, folder / layer.folder)
     return network.eval()
@@ -87,43 +85,6 @@ def read_network(config: Any, stack: Stack, folder: Path) -> SentenceNetwork:
 def dense_weights(stack: Stack, folder: Path) -> list[Path]:
     """Return the files of the linear layers; UsageError where one is missing."""
     return [_dense_file(folder / layer.folder) for layer in stack.dense]
-
-
-def _transformer(config: Any, folder: Path) -> nn.Module:
-    files = require_weights(folder)
-    try:
-        with quiet():
-            network, told = AutoModel.from_pretrained(
-                folder,
-                config=config,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=files[0].suffix == ".safetensors",
-                weights_only=True,
-                torch_dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # told below, by name
-            )
-    except BROKEN as error:
-        raise unreadable(files, error) from error
-    if fault := _fault(told):
-        raise UsageError(f"{files[0]}: not the weights of its config.json: {fault}")
-    made: nn.Module = network
-    return made
-
-
-def _fault(told: Mapping[str, Any]) -> str | None:
-    missing = [key for key in sorted(told["missing_keys"]) if not key.startswith(UNUSED)]
-    # position_ids (0, 1, 2 ...) were stored up to transformers 4.30 and are no weights.
-    unknown = [key for key in sorted(told["unexpected_keys"]) if not key.endswith("position_ids")]
-    shapes = [
-        f"'{key}' has shape {list(found)}, the model has {list(wanted)} there"
-        for key, found, wanted in sorted(told["mismatched_keys"], key=str)
-    ]
-    faults = [f"key '{key}' is missing" for key in missing]
-    faults += [f"unexpected key '{key}'" for key in unknown] + shapes + list(told["error_msgs"])
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return faults[0] + more if faults else None
 
 
 def _fill(linear: nn.Module, layer: DenseLayer, folder: Path) -> None:
