@@ -51,6 +51,6 @@ def test_no_module_hides_a_verb():
 
     modules = {module.name for module in pkgutil.iter_modules(mmbench.__path__)}
     assert not modules & set(mmbench.__all__)
-    importlib.import_module("mmbench.table")
+    importlib.import_module("mmbench.board.leaderboard")
     assert all(callable(getattr(mmbench, verb)) for verb in mmbench.__all__)
     assert "classic" in mmbench.list("encoders")["encoders"]
