@@ -6,7 +6,7 @@ from mmbench.errors import UsageError, nearest
 from mmbench.feature_plan import FeaturePlan
 from mmbench.specs import PARADIGMS, Trial, Tuning, recommender_spec
 
-END2END = "end2end"
+END2END, FINETUNED = "end2end", "finetuned"
 # What a recommender may be set to that a training with the encoder cannot do.
 UNSUITED = {"compile": "such a step cannot be compiled", "trainable_features": "the encoder trains"}
 GIVEN = ("mask", "drop-items")  # policies under which no row is there that no encoder gave
@@ -26,6 +26,16 @@ def is_joint(name: str, model: str) -> bool:
     return name == END2END
 
 
+def adapter_defaults(adapter: str) -> dict[str, float]:
+    """Return the defaults of an encoder's training that an adapter has of its own.
+
+    Raises:
+        UsageError: an unknown adapter.
+    """
+    rate = ADAPTERS.resolve(adapter).encoder_learning_rate
+    return {} if rate is None else {"encoder_learning_rate": rate}
+
+
 def paradigm_of(wished: str | None, usual: str, features: FeaturePlan) -> str:
     """Return the paradigm: what was named, else that of the encoder, else the usual one.
 
@@ -37,12 +47,12 @@ def paradigm_of(wished: str | None, usual: str, features: FeaturePlan) -> str:
     told, name = features.origin, features.spec.name
     if told and wished == "frozen":
         raise UsageError(f"--paradigm frozen: '{name}' was fine-tuned: name {told.meta['encoder']}")
-    if not told and wished == "finetuned":
+    if not told and wished == FINETUNED:
         raise UsageError(
             f"--paradigm finetuned: '{name}' was not: make NAME@finetuned:ID with "
             f"`mmbench finetune --encoder {name} --dataset {features.folder.parent.name}`"
         )
-    return wished or ("finetuned" if told else usual)
+    return wished or (FINETUNED if told else usual)
 
 
 def check_tuning(trial: Trial, features: FeaturePlan) -> None:

@@ -181,7 +181,7 @@ def _meta(
         "halved": state.halved,
         "seconds": training.seconds(),
         "memory": {"host_peak_mb": meter.host_peak_mb(), "gpu_peak_mb": gpu},
-        "energy_wh": meter.energy_wh(),
+        "energy_wh": None if state.seconds else meter.energy_wh(),  # of this session alone
         "device": device,
         "started": started.isoformat(timespec="seconds"),
         "commit": commit(),

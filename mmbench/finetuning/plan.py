@@ -7,7 +7,7 @@ from typing import Any
 
 from mmbench.adapters.table import ADAPTERS
 from mmbench.datasets.dataset import Dataset
-from mmbench.encoder_spec import EncoderSpec, encoder_spec
+from mmbench.encoder_spec import FINETUNED, EncoderSpec, encoder_spec
 from mmbench.encoders.network import Network
 from mmbench.encoders.training import check_fusing, check_trainable
 from mmbench.errors import UsageError
@@ -50,6 +50,11 @@ class FinetunePlan:
                 "settings": self.settings.identity(),
             }
         )
+
+    @property
+    def name(self) -> str:
+        """The name of what comes out: NAME@finetuned:ID."""
+        return f"{self.spec.name}{FINETUNED}{self.folder.name}"
 
     @property
     def folder(self) -> Path:

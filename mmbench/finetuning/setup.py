@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mmbench.adapters import Adapted, adapt
+from mmbench.adapters.linear import behind
+from mmbench.encoders.frozen import frozen_vectors
 from mmbench.encoders.network import Network
 from mmbench.finetuned.network import SHARED
 from mmbench.finetuning import copurchase
@@ -21,7 +24,7 @@ from mmbench.finetuning.item_pairs import ItemPairs, divided, warm_rows
 from mmbench.finetuning.objectives import Clce, Itc, ItcCopurchase, Objective, Siglip
 from mmbench.finetuning.plan import FinetunePlan
 from mmbench.finetuning.settings import BY_COPURCHASE, BY_FUSION, MAP, Settings
-from mmbench.finetuning.sources import inputs_of, kept_vectors, mapped, top, whole
+from mmbench.finetuning.sources import inputs_of, mapped, top, whole
 from mmbench.finetuning.training import Task, Training
 from mmbench.fingerprint import fingerprint
 from mmbench.missing import Pairs
@@ -55,22 +58,22 @@ def ready(planned: FinetunePlan, checkpoint: Path, progress: Progress) -> Ready:
     Raises:
         UsageError: the models cannot be loaded or adapted, or there are too few items.
     """
+    began = perf_counter()
     settings, catalog, members = planned.settings, planned.dataset.catalog, planned.members
     for member in members.values():
         member.load()
         member.top_blocks(settings.train_layers)  # too many are refused before the long work
+    # So is an adapter that does not fit; a map is put behind once the vectors are there.
+    adapted = {} if settings.adapter == MAP else _adapted(members, settings)
     bought = training_pairs(planned.dataset, catalog.ids)
     warm = warm_rows(catalog, bought)
-    content = read_content(
-        catalog,
-        warm,
-        members["image"],
-        members["text"],
-        planned.machine,
-        checkpoint.with_name(PIXELS),
-        progress,
-    )
-    adapted, sources = _trainable(planned, content, checkpoint.with_name(LOWER), progress)
+    image_text = members["image"], members["text"]
+    file = checkpoint.with_name(PIXELS)
+    content = read_content(catalog, warm, *image_text, planned.machine, file, progress)
+    if settings.adapter == MAP:
+        adapted, sources = _mapped(planned, content, progress)
+    else:
+        sources = _sources(planned, content, checkpoint.with_name(LOWER), progress)
     pairs = divided(catalog, content.rows, settings.held_out, settings.seed)
     task = _task(pairs, content, bought, settings)
     model = _model(planned, adapted, sources, content)
@@ -80,29 +83,38 @@ def ready(planned: FinetunePlan, checkpoint: Path, progress: Progress) -> Ready:
     parameters = _parameters(adapted)  # before a loss adds some that are not kept
     fusion = _fusion(planned, model, objective)
     training = Training(model, objective, task, settings, micro, kept, progress, fusion)
+    training.since = began  # loading and reading are a part of what it costs
     both = int((catalog.present["image"] & catalog.present["text"]).sum())
     counts = {"train": len(pairs.train), "held_out": len(pairs.held_out)}
     counts |= {"cold": both - len(warm), "unreadable": len(warm) - len(content)}
     return Ready(training, counts, parameters)
 
 
-def _trainable(
-    planned: FinetunePlan, content: Content, folder: Path, progress: Progress
+def _mapped(
+    planned: FinetunePlan, content: Content, progress: Progress
 ) -> tuple[dict[str, Adapted], dict[str, Source]]:
-    """Adapt both members; what of them does not change is computed once."""
-    settings, members = planned.settings, planned.members
+    """Put a map behind both members, and let it start from vectors that are computed once."""
+    members, size = planned.members, planned.machine.batch_size
     inputs = {kind: inputs_of(members[kind], content) for kind in KINDS}
-    if settings.adapter == MAP:
-        kept = {kind: kept_vectors(members[kind], inputs[kind], progress) for kind in KINDS}
-        adapted = _adapted(members, settings)
-        maps = {kind: members[kind].trainable().get_submodule(f"{MAP}_{kind}") for kind in KINDS}
-        return adapted, {kind: mapped(kept[kind], maps[kind]) for kind in KINDS}
-    adapted = _adapted(members, settings)
-    if settings.train_layers is None:
-        return adapted, {kind: whole(members[kind], inputs[kind]) for kind in KINDS}
+    kept = {
+        kind: frozen_vectors(one, inputs[kind], size or one.batch_size, progress)
+        for kind, one in members.items()
+    }
+    adapted = _adapted(members, planned.settings)
+    return adapted, {kind: mapped(kept[kind], behind(members[kind])) for kind in KINDS}
+
+
+def _sources(
+    planned: FinetunePlan, content: Content, folder: Path, progress: Progress
+) -> dict[str, Source]:
+    """Return what passes the members; what lies below the blocks that train is computed once."""
+    layers, members = planned.settings.train_layers, planned.members
+    inputs = {kind: inputs_of(members[kind], content) for kind in KINDS}
+    if layers is None:
+        return {kind: whole(members[kind], inputs[kind]) for kind in KINDS}
     items = {"dataset": planned.dataset.fingerprint, "rows": fingerprint(content.rows.tolist())}
-    how = settings.train_layers, folder, items, progress
-    return adapted, {kind: top(members[kind], inputs[kind], *how) for kind in KINDS}
+    how = layers, folder, items, progress
+    return {kind: top(members[kind], inputs[kind], *how) for kind in KINDS}
 
 
 def _adapted(members: Mapping[str, Network], settings: Settings) -> dict[str, Adapted]:

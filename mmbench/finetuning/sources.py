@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,17 +53,6 @@ def top(
     except UsageError as error:
         progress.say(f"{error}; every step passes the whole model")
         return whole(network, inputs)
-
-
-def kept_vectors(network: Network, inputs: Inputs, progress: Progress) -> Tensor:
-    """Return the vectors of all content under a model that does not change, (n, dim) float32."""
-    made = []
-    for start in range(0, inputs.n, network.batch_size):
-        places = np.arange(start, min(start + network.batch_size, inputs.n))
-        with torch.no_grad():
-            made.append(network.forward(*inputs.read(places)).float())
-        progress.advance(f"encode {network.modality}", int(places[-1]) + 1, inputs.n)
-    return torch.cat(made)
 
 
 def mapped(vectors: Tensor, last: nn.Module) -> Source:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mmbench.encoders.memory import first_words, out_of_memory
 from mmbench.errors import UsageError
 from mmbench.finetuning.batches import epoch_batches
 from mmbench.finetuning.checkpoint import Checkpoint
@@ -111,7 +112,7 @@ class Training:
         return self.state
 
     def seconds(self) -> float:
-        """Return how long it trained, the sessions before this one included."""
+        """Return how long it took, the sessions before this one included."""
         return self.state.seconds + perf_counter() - self.since
 
     def _enough(self) -> bool:
@@ -183,14 +184,12 @@ class Training:
                 self._shrink(error)
 
     def _shrink(self, error: Exception) -> None:
-        told = " ".join(str(error).split())
-        known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        if not known and "allocate memory" not in told:
+        if not out_of_memory(error):
             raise error
         if self.state.micro == 1:
             raise UsageError(
-                f"a single item does not fit into memory ({told[:120]}): train fewer layers "
-                "(--train-layers), or take a smaller encoder"
+                f"a single item does not fit into memory ({first_words(error)}): train fewer "
+                "layers (--train-layers), or take a smaller encoder"
             ) from error
         self.state.micro //= 2
         self.state.halved += 1
