@@ -1,34 +1,21 @@
 """RecBole's Dataset with item features: one matrix and one mask a modality, aligned by item id."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from recbole_ext.config import Config
 from recbole_ext.item_graphs import Edges
+from recbole_ext.item_rows import GivenFeatures, ItemFeatures
+from recbole_ext.sharing import Share
 
 from recbole.data.dataset import Dataset  # isort: skip - needs the aliases of recbole_ext.config
 from recbole.utils import FeatureSource, FeatureType  # isort: skip
-
-
-@dataclass(frozen=True)
-class ItemFeatures:
-    """One modality of all items, in the order of RecBole's internal ids.
-
-    matrix: (n_items, dim) float32; row 0 (padding) and the rows of items without it are zero.
-    mask: (n_items,) bool, true where the item has the modality.
-    rows: (n_items,) long, the row of the given matrix that each item's came from; -1 for none.
-    """
-
-    matrix: Tensor
-    mask: Tensor
-    rows: Tensor
 
 
 class EmptyPartError(ValueError):
@@ -42,6 +29,8 @@ class MultimodalDataset(Dataset):  # type: ignore[misc]  # RecBole carries no ty
         config: a `recbole_ext.config.Config`.
         left_out: ids of items that are left out with all their interactions, and the users who
             then have none in the first part (train) with all of theirs.
+        share: keeps what recommenders make of features whose content has a name, see
+            `add_features`; where it is left out, each process makes its own.
 
     Raises:
         FileNotFoundError: no dataset folder below `data_path`; nothing is downloaded.
@@ -56,10 +45,12 @@ class MultimodalDataset(Dataset):  # type: ignore[misc]  # RecBole carries no ty
     inter_feat: Any
     file_size_list: list[int]
 
-    def __init__(self, config: Config, left_out: Collection[str] = ()) -> None:
-        self.left_out = frozenset(left_out)
+    def __init__(
+        self, config: Config, left_out: Collection[str] = (), share: Share | None = None
+    ) -> None:
+        self.left_out, self.share = frozenset(left_out), share
         self.dropped: dict[str, Any] | None = None
-        self.features: dict[str, ItemFeatures] = {}
+        self.features: dict[str, ItemFeatures | GivenFeatures] = {}
         self.item_graph: Edges | None = None
         self.parts: list[Any] | None = None
         super().__init__(config)
@@ -71,7 +62,12 @@ class MultimodalDataset(Dataset):  # type: ignore[misc]  # RecBole carries no ty
         return self.parts
 
     def add_features(
-        self, modality: str, item_ids: Sequence[str], matrix: Any, mask: Any = None
+        self,
+        modality: str,
+        item_ids: Sequence[str],
+        matrix: Any,
+        mask: Any = None,
+        content: str | None = None,
     ) -> None:
         """Give the items a modality.
 
@@ -80,35 +76,31 @@ class MultimodalDataset(Dataset):  # type: ignore[misc]  # RecBole carries no ty
             item_ids: (n,) the item of each row, as written in the interactions.
             matrix: (n, dim) numbers.
             mask: (n,) true where the row is real; all rows where it is left out.
+            content: names the numbers in `matrix`: other numbers, another name. Where the dataset
+                has a `share`, the matrix is then not copied, and must stay as it is.
 
         Items of the dataset that `item_ids` lacks are masked; rows of other items are left out,
         so they never become candidates.
 
         Raises:
-            ValueError: an id stands twice, shapes disagree, a number is not finite, or no id is
-                an item of this dataset.
+            ValueError: an id stands twice, shapes disagree, no id is an item of this dataset, or
+                a number is not finite; of a matrix that is not copied, a recommender finds the
+                latter.
         """
         real = np.ones(len(item_ids), bool) if mask is None else np.asarray(mask, bool)
         rows = np.asarray(matrix)
         _check(modality, item_ids, rows, real)
-        place = {str(item): row for row, item in enumerate(item_ids)}
-        tokens = self.field2id_token[self.iid_field][1:]  # without the padding item
-        source = np.array([place.get(str(token), -1) for token in tokens])  # (n_items - 1,)
+        tokens = self.field2id_token[self.iid_field]
+        source = _rows_of(tokens, item_ids)  # (n_items,)
         if not (source >= 0).any():
             raise ValueError(f"{modality}: no item of its {len(item_ids)} is in this dataset")
-        kept = (source >= 0) & real[source]
-        aligned = np.zeros((self.item_num, rows.shape[1]), np.float32)  # (n_items, dim)
-        aligned[1:][kept] = rows[source[kept]]
-        bad = np.flatnonzero(~np.isfinite(aligned).all(axis=1))
-        if len(bad):
-            first = self.field2id_token[self.iid_field][bad[0]]
-            raise ValueError(
-                f"{modality}: the rows of {len(bad)} items hold numbers that are not finite, first "
-                f"that of item '{first}'"
-            )
-        full_mask = torch.from_numpy(np.concatenate([[False], kept]))  # (n_items,)
-        given = torch.from_numpy(np.concatenate([[-1], source]))  # (n_items,)
-        self.features[modality] = ItemFeatures(torch.from_numpy(aligned), full_mask, given)
+        kept = torch.from_numpy((source >= 0) & real[source])  # (n_items,)
+        given = GivenFeatures(modality, rows, kept, torch.from_numpy(source), tokens, content)
+        if self.share is None or content is None:
+            given.check()
+            self.features[modality] = given.held()
+        else:
+            self.features[modality] = given
 
     def add_item_graph(self, item_ids: Sequence[str], row: Any, column: Any, value: Any) -> None:
         """Give the items a graph for the recommenders that build one from features otherwise.
@@ -221,6 +213,12 @@ def _read_atomic(
         quoting=3,  # a quotation mark is a part of an id like any other
     )
     return frame[kept]
+
+
+def _rows_of(tokens: Sequence[str], item_ids: Sequence[str]) -> NDArray[np.int64]:
+    """Return the row of each item, (n_items,); -1 for the padding item and those without one."""
+    place = {str(item): row for row, item in enumerate(item_ids)}
+    return np.array([-1, *(place.get(str(token), -1) for token in tokens[1:])], np.int64)
 
 
 def _check(modality: str, item_ids: Sequence[str], matrix: Any, mask: Any) -> None:

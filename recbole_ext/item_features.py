@@ -1,15 +1,22 @@
 """The item features that a recommender holds: prepared once, frozen unless asked otherwise."""
 
+from functools import partial
+from hashlib import sha256
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
-from torch.nn.functional import embedding, linear, normalize
+from torch.nn.functional import embedding, linear
 
+from recbole_ext.feature_norms import centre, prepared, scaled, table
+from recbole_ext.item_rows import Matrix, Part, Rows
 from recbole_ext.projection import project
+from recbole_ext.sharing import Blocks, Share, kept
 
-NORMS = ("centred", "l2", "none")
-ROUNDING = 1e-6  # of a row's length: a difference below it is none
+SCHEME = 1  # to be raised when prepared numbers change: it is part of the key they are kept by
+LEAST_SHARED = 2**24  # bytes: a smaller matrix is sooner prepared than found
 
 
 class FreshRows(Protocol):
@@ -30,7 +37,8 @@ class Features(nn.Module):
         dataset: a `MultimodalDataset`; one without features gives no modality.
         norm: none; l2 (rows of length one); centred (the mean of the real rows taken away first:
             without it the vectors of most networks share one large direction).
-        trainable: the matrices are parameters. Otherwise they are buffers and never change.
+        trainable: the matrices are parameters. Otherwise they are buffers and never change; a
+            large one is prepared once for all processes where the dataset has a `share`.
 
     Once it follows an encoder (`follow`), its matrices are tables of what that encoder gave last,
     and whoever reads them finds the fresh rows of the moment in their places.
@@ -42,15 +50,42 @@ class Features(nn.Module):
         self.modalities: tuple[str, ...] = tuple(given)
         self.trainable, self.norm = trainable, norm
         self.fresh: FreshRows | None = None
+        self._share: Share | None = getattr(dataset, "share", None)
+        self._keys = tuple(_key(rows, norm) for rows in given.values())
         for place, name in enumerate(self.modalities):  # names may be no attribute names
-            mean, mask = centre(given[name].matrix, given[name].mask, norm), given[name].mask
-            f = prepared(given[name].matrix, mask, mean, norm)
-            self.register_buffer(f"mask_{place}", mask, persistent=False)
+            f, mean = self._prepared(place, given[name])
+            self.register_buffer(f"mask_{place}", given[name].mask, persistent=False)
             self.register_buffer(f"mean_{place}", mean, persistent=False)
             if trainable:
                 self.register_parameter(f"matrix_{place}", nn.Parameter(f))
             else:
                 self.register_buffer(f"matrix_{place}", f, persistent=False)
+
+    def _prepared(self, place: int, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Return a modality's matrix, (n_items, dim), and what its norm took away, (dim,)."""
+        (n_items, dim), key = rows.shape, self._keys[place]
+        wanted = key is not None and not self.trainable and 4 * n_items * dim >= LEAST_SHARED
+        share, blocks = self._share if wanted else None, partial(table, rows, self.norm)
+        made = kept(share, f"prepared {key}", (n_items + 1, dim), np.float32, blocks)
+        whole = torch.from_numpy(made)
+        return whole[:-1], whole[-1].clone()
+
+    def keep(self, *places: int, made: str = "the matrix") -> Share | None:
+        """Return what keeps what is made of matrices alone; None where they may change.
+
+        Args:
+            places: of the modalities. made: names what was made of them first.
+        """
+        share, keys = self._share, [self._keys[place] for place in places]
+        if share is None or None in keys or self.trainable or self.fresh is not None:
+            return None
+
+        def keep(
+            key: str, shape: tuple[int, ...], dtype: DTypeLike, blocks: Blocks
+        ) -> NDArray[Any] | None:
+            return share(f"{key} of {made}: {', '.join(map(str, keys))}", shape, dtype, blocks)
+
+        return keep
 
     def __len__(self) -> int:
         return len(self.modalities)
@@ -76,9 +111,10 @@ class Features(nn.Module):
         """Return the features of every modality."""
         return [self.matrix(place) for place in range(len(self))]
 
-    def parts(self) -> list[tuple[Tensor, Tensor]]:
-        """Return matrix, (n_items, dim), and mask, (n_items,), of every modality."""
-        return [(self.matrix(place), self.mask(place)) for place in range(len(self))]
+    def parts(self) -> list[Part]:
+        """Return every modality as an item graph takes it."""
+        places = range(len(self))
+        return [Part(self.matrix(place), self.mask(place), self.keep(place)) for place in places]
 
     def projected(self, place: int, rows: Tensor, weight: Tensor) -> Tensor:
         """Return the features of some items times weight^T, (n, out).
@@ -120,7 +156,7 @@ class Features(nn.Module):
     def renew(self, place: int, raw: Tensor) -> None:
         """Make the table anew from what the encoder gave for all items, (n_items, dim)."""
         mask = self.mask(place)
-        mean = self.get_buffer(f"mean_{place}").copy_(centre(raw, mask, self.norm))
+        mean = self.get_buffer(f"mean_{place}").copy_(centre(Matrix(raw, mask), self.norm))
         self.get_buffer(f"matrix_{place}").copy_(prepared(raw, mask, mean, self.norm))
 
 
@@ -133,42 +169,14 @@ def _gathered(matrix: Tensor, rows: Tensor, items: Tensor, values: Tensor) -> Te
     return torch.where((found >= 0)[:, None], fresh, embedding(rows, matrix))
 
 
-def centre(matrix: Tensor, mask: Tensor, norm: str) -> Tensor:
-    """Return what a norm takes away from every real row, (dim,).
-
-    Args:
-        matrix: (n_items, dim). mask: (n_items,). norm: one of `NORMS`, see `Features`.
-
-    Raises:
-        ValueError: an unknown norm.
-    """
-    if norm not in NORMS:
-        raise ValueError(f"feature_norm '{norm}' is none of {', '.join(NORMS)}")
-    real = _real(matrix, mask)
-    away = norm == "centred" and bool(real.any())
-    return matrix[real].mean(0) if away else torch.zeros_like(matrix[0])
-
-
-def prepared(matrix: Tensor, mask: Tensor, mean: Tensor, norm: str) -> Tensor:
-    """Return a modality's matrix as a model uses it, (n_items, dim); rows of zeros stay zero."""
-    if norm != "centred":
-        return scaled(matrix, mean, norm)
-    rest = (matrix - mean) * _real(matrix, mask)[:, None]
-    # What rounding leaves of a row that is the mean itself is no direction.
-    told = rest.norm(dim=1, keepdim=True) > ROUNDING * matrix.norm(dim=1, keepdim=True)
-    return normalize(rest * told)
-
-
-def _real(matrix: Tensor, mask: Tensor) -> Tensor:
-    """Return which rows tell something, (n_items,): an encoder may give zeros for an item."""
-    return mask & (matrix != 0).any(1)
-
-
-def scaled(rows: Tensor, mean: Tensor, norm: str) -> Tensor:
-    """Return real rows, (n, dim), as a model uses them; differentiable."""
-    if norm == "none":
-        return rows.clone()
-    return normalize(rows - mean if norm == "centred" else rows)
+def _key(rows: Any, norm: str) -> str | None:
+    """Return what fixes a prepared matrix to the last bit; None where its rows have no name."""
+    content = getattr(rows, "content", None)
+    if content is None:
+        return None
+    order = sha256(rows.rows.numpy().tobytes() + rows.mask.numpy().tobytes()).hexdigest()
+    machine = f"{torch.backends.cpu.get_cpu_capability()} {torch.get_num_threads()}"
+    return f"{SCHEME} {content} {order} {norm} {torch.__version__} {machine}"
 
 
 def projections(dims: tuple[int, ...], out: int, bias: bool = True) -> nn.ModuleList:

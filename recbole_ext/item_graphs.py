@@ -1,16 +1,23 @@
 """Item-item graphs: the k nearest neighbours in a feature space, never as an n x n matrix."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from recbole_ext.graphs import Graph
+from recbole_ext.item_rows import Matrix, Part, real_rows
+from recbole_ext.sharing import Share, kept
 from recbole_ext.topk import best
 
 IMAGE = "image"  # the modality that `image_weight` speaks of
 SCORES = 2**25  # similarities held at once: 128 MiB
+SCHEME = 1  # to be raised when neighbours change: it is part of the key they are kept by
+LEAST_KEPT = 2**33  # products of a search: one of fewer, half a second, is sooner repeated
+NEIGHBOUR = np.dtype([("column", np.int64), ("value", np.float32)])
 
 
 class Edges(NamedTuple):
@@ -22,7 +29,7 @@ class Edges(NamedTuple):
 
 
 @torch.no_grad()
-def nearest_neighbours(matrix: Tensor, mask: Tensor, k: int) -> Edges:
+def nearest_neighbours(matrix: Tensor, mask: Tensor, k: int, keep: Share | None = None) -> Edges:
     """Return the k items of largest positive cosine of every item, itself among them.
 
     Negative and zero similarities are no neighbours; an item without features has none and is
@@ -31,28 +38,55 @@ def nearest_neighbours(matrix: Tensor, mask: Tensor, k: int) -> Edges:
 
     Args:
         matrix: (n_items, dim). mask: (n_items,) which items have features. k: at least 1.
+        keep: keeps what is made of this matrix and mask, see `Features.keep`; what a long search
+            found is found there by the next.
 
     Raises:
         ValueError: k is not below the number of items that have features.
     """
-    items = (mask & (matrix != 0).any(1)).nonzero().squeeze(1)  # (n,)
+    items = real_rows(Matrix(matrix, mask)).nonzero().squeeze(1)  # (n,)
     if len(items) and k >= len(items):
         raise ValueError(
             f"{k} neighbours cannot be found among {len(items)} items with features: "
             "set the number of neighbours (knn_k) lower"
         )
-    unit = normalize(matrix[items].float())  # (n, dim)
-    size = max(SCORES // max(len(items), 1), 1)
-    with torch.autocast(matrix.device.type, enabled=False):  # bf16 cannot tell neighbours apart
-        found = [best(part @ unit.T, k) for part in torch.split(unit, size)] if len(items) else []
-    if not found:
-        nobody = items.new_zeros(0)
-        return Edges(nobody, nobody, matrix.new_zeros(0))
-    values = torch.cat([value for value, _ in found]).view(-1)
-    column = items[torch.cat([column for _, column in found]).view(-1)]
-    row = items.repeat_interleave(k)
-    kept = values > 0
-    return Edges(row[kept], column[kept], values[kept])
+    if not len(items):
+        return Edges(items, items, matrix.new_zeros(0))
+    if keep is not None and len(items) ** 2 * matrix.shape[1] >= LEAST_KEPT:
+        value, place = _found(matrix, items, k, keep)
+    else:
+        found = list(_search(matrix, items, k))
+        value, place = (torch.cat(each) for each in zip(*found, strict=True))
+    row, column, values = items.repeat_interleave(k), items[place.view(-1)], value.view(-1)
+    positive = values > 0
+    return Edges(row[positive], column[positive], values[positive])
+
+
+def _search(matrix: Tensor, items: Tensor, k: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the k largest cosines of some items after others, (m, k), and with which of `items`."""
+    unit = matrix[items].float()  # (n, dim)
+    unit.div_(unit.norm(dim=1, keepdim=True).clamp_min_(1e-12))
+    size = max(SCORES // len(items), 1)
+    for part in torch.split(unit, size):
+        with torch.autocast(unit.device.type, enabled=False):  # bf16 cannot tell neighbours apart
+            found = best(part @ unit.T, k)
+        yield found
+
+
+def _found(matrix: Tensor, items: Tensor, k: int, keep: Share) -> tuple[Tensor, Tensor]:
+    """Return what `_search` finds, (n, k) each, now or once before."""
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for value, place in _search(matrix, items, k):
+            block = np.empty(value.shape, NEIGHBOUR)
+            block["value"], block["column"] = value.cpu().numpy(), place.cpu().numpy()
+            yield block
+
+    # The shapes of products, on which their last bits may hang, are those of `SCORES`.
+    key = f"neighbours {SCHEME} {SCORES} k {k} {matrix.device.type}"
+    found = kept(keep, key, (len(items), k), NEIGHBOUR, blocks)
+    value, place = (np.ascontiguousarray(found[name]) for name in ("value", "column"))
+    return torch.from_numpy(value).to(matrix.device), torch.from_numpy(place).to(matrix.device)
 
 
 def normalised(edges: Edges, n_items: int) -> Tensor:
@@ -82,10 +116,10 @@ def item_graph(edges: Edges, n_items: int) -> Graph:
     return Graph(edges.row, edges.column, edges.value, (n_items, n_items))
 
 
-def neighbour_graph(matrix: Tensor, mask: Tensor, k: int) -> Edges:
+def neighbour_graph(matrix: Tensor, mask: Tensor, k: int, keep: Share | None = None) -> Edges:
     """Return the frozen graph of a modality: the k nearest neighbours, value 1, normalised."""
     n_items = len(matrix)
-    edges = unweighted(nearest_neighbours(matrix, mask, k))
+    edges = unweighted(nearest_neighbours(matrix, mask, k, keep))
     return edges._replace(value=normalised(edges, n_items))
 
 
@@ -101,17 +135,17 @@ def shares(modalities: tuple[str, ...], image_weight: float) -> list[float]:
     return [image_weight if name == IMAGE else (1 - image_weight) / (n - 1) for name in modalities]
 
 
-def common_graph(parts: list[tuple[Tensor, Tensor]], weights: list[float], k: int) -> Edges:
+def common_graph(parts: list[Part], weights: list[float], k: int) -> Edges:
     """Return the weighted sum of the frozen graphs of several modalities; of none, no entries.
 
     Args:
-        parts: matrix, (n_items, dim), and mask, (n_items,), of each. weights: of each.
+        parts: of each modality. weights: of each.
     """
     if not parts:
         nobody = torch.zeros(0, dtype=torch.long)
         return Edges(nobody, nobody, torch.zeros(0))
-    graphs = [neighbour_graph(matrix.detach(), mask, k) for matrix, mask in parts]
-    return combined(list(zip(weights, graphs, strict=True)), len(parts[0][1]))
+    graphs = [neighbour_graph(part.matrix.detach(), part.mask, k, part.keep) for part in parts]
+    return combined(list(zip(weights, graphs, strict=True)), len(parts[0].mask))
 
 
 def given_graph(dataset: Any) -> Edges | None:

@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from recbole_ext.item_features import Features
 from recbole_ext.item_graphs import nearest_neighbours
 from recbole_ext.neighbourhood import Neighbourhood, interaction_matrix, strongest
+from recbole_ext.sharing import Share
 
 
 class ContentKNN(Neighbourhood):
@@ -38,7 +39,8 @@ class ContentKNN(Neighbourhood):
         if not len(features):
             raise ValueError("ContentKNN needs at least one modality of item features")
         content = combined(features).to(config["device"])  # (n_items, sum of the dims)
-        neighbours = content_neighbours(content, config["k"])  # (n_items, n_items)
+        keep = features.keep(*range(len(features)), made="unit rows side by side")
+        neighbours = content_neighbours(content, config["k"], keep)  # (n_items, n_items)
         super().__init__(config, dataset, interaction_matrix(dataset), neighbours.T.tocsr())
 
 
@@ -47,11 +49,11 @@ def combined(features: Features) -> Tensor:
     return torch.cat([normalize(matrix) for matrix in features.matrices()], dim=1)
 
 
-def content_neighbours(content: Tensor, k: int) -> Any:
+def content_neighbours(content: Tensor, k: int, keep: Share | None = None) -> Any:
     """Return the positive cosines of every item's k nearest other items, (n_items, n_items) CSR.
 
     Args:
-        content: (n_items, dim); a zero row has no neighbours.
+        content: (n_items, dim); a zero row has no neighbours. keep: see `nearest_neighbours`.
 
     Raises:
         ValueError: not more than k + 1 items have a row that is not zero.
@@ -62,7 +64,7 @@ def content_neighbours(content: Tensor, k: int) -> Any:
             f"k {k} is too large for {n_known} items with features: set it to "
             f"{max(n_known - 2, 0)} or lower"
         )
-    edges = nearest_neighbours(content, known, k + 1)  # the item itself among them
+    edges = nearest_neighbours(content, known, k + 1, keep)  # the item itself among them
     row, column, value = (part.cpu().numpy() for part in edges)
     kept = row != column
     entries = value[kept].astype(np.float32), (row[kept], column[kept])

@@ -33,7 +33,9 @@ class LATTICE(Recommender):
 
     As in the authors' code, the first step of an epoch builds A with a gradient, which is where
     W_m, b_m and the modalities' shares learn; the other steps take that A as it is. A ranking
-    builds A anew. An item without a modality is in neither graph of it.
+    builds A anew. An item without a modality is in neither graph of it. Each modality's graphs are
+    normalised before they are added up, as in the paper; published code adds the learned ones up
+    and normalises their sum.
     """
 
     def __init__(self, config: Any, dataset: Any) -> None:
@@ -61,7 +63,7 @@ class LATTICE(Recommender):
     def _frozen(self, m: int) -> Edges:
         """Return S~^m (equations 1 to 3)."""
         matrix = self.features.matrix(m).detach()
-        edges = nearest_neighbours(matrix, self.features.mask(m), self.knn_k)
+        edges = nearest_neighbours(matrix, self.features.mask(m), self.knn_k, self.features.keep(m))
         return edges._replace(value=normalised(edges, self.n_items))
 
     def new_epoch(self) -> None:
