@@ -32,7 +32,7 @@ def broken(
 
 def common(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
     """Return what was run, on what and with what; the same however it went."""
-    said = planned.features.identity["encoder"]
+    said, origin = planned.features.identity["encoder"], planned.features.origin
     return {
         "schema": SCHEMA,
         "status": status,
@@ -59,6 +59,7 @@ def common(planned: Planned, status: str, started: datetime) -> dict[str, Any]:
             "dimensions": None,
             "missing": None,
         },
+        "finetuning": origin.costs() if origin else None,
         "versions": versions(),
         "device": _device_name(planned.device),
         "commit": commit(),
@@ -78,10 +79,15 @@ def _finetuned(planned: Planned) -> dict[str, Any] | None:
 
 
 def _tuning(trial: Trial) -> list[str]:
-    options = ",".join(f"{key}={value}" for key, value in trial.adapter_options.items())
+    options = ",".join(f"{key}={_typed(value)}" for key, value in trial.adapter_options.items())
     adapter = f"{trial.adapter}:{options}" if options else trial.adapter
     layers = ["--train-layers", str(trial.train_layers)] if trial.train_layers else []
     return ["--paradigm", trial.paradigm, "--adapter", adapter, *layers]
+
+
+def _typed(value: Any) -> str:
+    """Return the value of an adapter's option as it is typed."""
+    return "+".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def gpu_peak_mb(device: str) -> float | None:

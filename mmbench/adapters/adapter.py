@@ -29,12 +29,12 @@ class Site:
     free: frozenset[str]
 
     def layers(self) -> dict[str, nn.Module]:
-        """Return the modules without parts in the blocks, whose weights may train, by name."""
+        """Return the modules in the blocks that have a weight of their own which may train."""
         return {
             f"{name}.{inner}": module
             for name, block in self.blocks.items()
             for inner, module in block.named_modules()
-            if f"{name}.{inner}.weight" in self.free and not list(module.children())
+            if f"{name}.{inner}.weight" in self.free
         }
 
 
@@ -45,6 +45,8 @@ class Adapter(ABC):
         """What a person may set."""
 
     layered: ClassVar[bool] = True  # it can be kept to the top blocks
+    # Of what it trains with a recommender; None: that of an encoder's own weights (recbole_ext).
+    encoder_learning_rate: ClassVar[float | None] = None
 
     def __init__(self, options: Any) -> None:
         self.options = options

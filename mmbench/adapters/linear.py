@@ -15,14 +15,27 @@ from mmbench.encoders.network import Network
 class LinearMap(Adapter):
     """A matrix and a shift, identity and zero at the start; unit vectors stay unit vectors."""
 
+    # One new layer takes larger steps than a pre-trained stack; with every number of a full matrix
+    # moving in each step, ten times more soon forgets the identity.
+    encoder_learning_rate = 1e-4
+
     layered: ClassVar[bool] = False
 
     def apply(self, site: Site) -> None:
         """Put a map of its own behind each network."""
         for network in site.networks:
             last = _Map(network)
-            site.module.add_module(f"linear_{network.modality}", last)
+            site.module.add_module(_name(network), last)
             network.follow(last)
+
+
+def behind(network: Network) -> nn.Module:
+    """Return the map behind a network that was adapted so."""
+    return network.trainable().get_submodule(_name(network))
+
+
+def _name(network: Network) -> str:
+    return f"linear_{network.modality}"
 
 
 class _Map(nn.Module):

@@ -3,13 +3,17 @@
 import re
 from typing import Any
 
-from peft import LoraConfig, LoraModel
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import nn
 
 from mmbench.adapters.adapter import Adapter, Site, refusal
 from mmbench.adapters.attention import ATTENTION, opened
+from mmbench.encoders.torchvision_guard import import_torchvision_safely
 from mmbench.specs import Spec
+
+import_torchvision_safely()  # before peft's import of models of transformers
+
+from peft import LoraConfig, LoraModel  # noqa: E402
 
 NAME = "lora"  # peft's, of the one adapter there is
 
@@ -17,17 +21,26 @@ NAME = "lora"  # peft's, of the one adapter there is
 class Lora(Adapter):
     """LoRA on the projections of attention in the blocks, through peft."""
 
+    # It begins at nothing and is thin: the tenfold of full training is usual for it.
+    encoder_learning_rate = 1e-4
+
     class Options(Spec):
         """rank: columns of the thin matrices. alpha: their product counts alpha / rank.
 
         dropout: of what goes into them, in training. modules: names of layers instead of all
-        projections of attention, such as q_proj or mlp.fc1.
+        projections of attention, such as q_proj or mlp.fc1; in one text with + between them.
         """
 
         rank: int = Field(default=8, ge=1)
         alpha: float = Field(default=16.0, gt=0)
         dropout: float = Field(default=0.0, ge=0, lt=1)
         modules: tuple[str, ...] = ()
+
+        @field_validator("modules", mode="before")
+        @classmethod
+        def _modules_are_named(cls, given: Any) -> Any:
+            named = given.split("+") if isinstance(given, str) else given
+            return tuple(named) if isinstance(named, list) else named
 
     _tuner: LoraModel | None = None
 

@@ -6,6 +6,7 @@ and sees what that sees, x + s · up(relu(down(x))); the alignment enhancer stan
 model that pictures and texts share, both pass the same one. Up-projections are zero at the start.
 """
 
+import re
 from math import sqrt
 from typing import Any
 
@@ -19,10 +20,15 @@ from mmbench.specs import Spec
 
 SEED = 0
 EXTRACTOR, ENHANCER = "new_knowledge_extractor", "alignment_enhancer"
+# What is no feed-forward network: attention, and bottlenecks of a training before this one.
+OTHERS = re.compile(f"{ATTENTION.pattern}|{EXTRACTOR}|{ENHANCER}", re.IGNORECASE)
 
 
 class Multiway(Adapter):
     """Bottlenecks beside and upon the feed-forward networks of the blocks."""
+
+    # New and thin, too: as LoRA.
+    encoder_learning_rate = 1e-4
 
     class Options(Spec):
         """width, scale: of the new knowledge extractor, 64 and 0.6 in the paper.
@@ -52,7 +58,7 @@ class Multiway(Adapter):
 
     def _beside(self, first: nn.Linear, second: nn.Linear) -> None:
         made = self._bottleneck(first, self.options.width, self.options.scale, norm=False)
-        second.add_module(EXTRACTOR, made)
+        second.add_module(_free(second, EXTRACTOR), made)
         seen: list[Tensor] = []
 
         def note(_: nn.Module, args: Any) -> None:
@@ -67,7 +73,7 @@ class Multiway(Adapter):
 
     def _upon(self, block: nn.Module, first: nn.Linear) -> None:
         made = self._bottleneck(first, self.options.alignment_width, 1.0, norm=True)
-        block.add_module(ENHANCER, made)
+        block.add_module(_free(block, ENHANCER), made)
 
         def add(_: nn.Module, __: Any, given: Any) -> Any:
             if isinstance(given, Tensor):
@@ -108,6 +114,12 @@ class Bottleneck(nn.Module):
         return wide
 
 
+def _free(parent: nn.Module, name: str) -> str:
+    """Return a name that no part has: what was fine-tuned so before has the first."""
+    taken = sum(part.startswith(name) for part, _ in parent.named_children())
+    return f"{name}_{taken + 1}" if taken else name
+
+
 def _feed_forward(site: Site, name: str) -> list[tuple[nn.Linear, nn.Linear]]:
     """Return the first and the last layer of each feed-forward network of a block.
 
@@ -117,7 +129,7 @@ def _feed_forward(site: Site, name: str) -> list[tuple[nn.Linear, nn.Linear]]:
     first: nn.Linear | None = None
     for path, layer in site.layers().items():
         inner = path.removeprefix(f"{name}.")
-        if inner == path or not isinstance(layer, nn.Linear) or ATTENTION.search(inner):
+        if inner == path or not isinstance(layer, nn.Linear) or OTHERS.search(inner):
             continue
         if first is None:
             first = layer

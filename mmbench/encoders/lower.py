@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mmbench.atomic import locked
+from mmbench.encoders.memory import within_memory
 from mmbench.encoders.network import Network, Tokens
 from mmbench.encoders.skipping import Skipping
 from mmbench.encoders.state_file import CHUNK, Floats, StateFile
@@ -129,7 +130,7 @@ def lower_layers(
     lower = LowerLayers(network, skipping, inputs, states)
     _check_same(lower)
     with locked(states.folder.with_suffix(".lock")):
-        _fill(lower, progress)
+        _fill(lower, network.batch_size, progress)
     return lower
 
 
@@ -166,22 +167,32 @@ def _check_same(lower: LowerLayers) -> None:
         raise _unkept(lower.network, "it gives other vectors from its own states")
 
 
-def _fill(lower: LowerLayers, progress: Progress) -> None:
-    lacking = lower.states.lacking()
-    size, n = lower.network.batch_size, lower.inputs.n
-    for chunk in lacking:
-        parts = [
-            np.arange(start, min(start + size, chunk.stop))
-            for start in range(chunk.start, chunk.stop, size)
-        ]
-        made = [_states(lower.network, lower._skipping, lower.inputs, part) for part in parts]
-        arrays = [
-            array[: lower.states.shapes[int(place)][0]]
-            for part, arrays in zip(parts, made, strict=True)
-            for place, array in zip(part, arrays, strict=True)
-        ]
+def _fill(lower: LowerLayers, size: int, progress: Progress) -> None:
+    n = lower.inputs.n
+    for chunk in lower.states.lacking():
+        arrays, size = _made(lower, chunk, size)
         lower.states.write(chunk, arrays)
         progress.advance("keep lower layers", min(chunk.start + CHUNK, n), n)
+
+
+def _made(lower: LowerLayers, chunk: range, size: int) -> tuple[list[Floats], int]:
+    """Return the activations of a chunk of items, and how many at once fitted into memory."""
+    arrays: list[Floats] = []
+
+    def some(n: int) -> list[Floats]:
+        return _cut(lower, np.array(chunk[len(arrays) : len(arrays) + n]))
+
+    while len(arrays) < len(chunk):
+        found, size = within_memory(some, size)
+        arrays += found
+    return arrays, size
+
+
+def _cut(lower: LowerLayers, places: Places) -> list[Floats]:
+    """Return the activations of some items, each without padding."""
+    states = _states(lower.network, lower._skipping, lower.inputs, places)
+    shapes = lower.states.shapes
+    return [array[: shapes[int(place)][0]] for place, array in zip(places, states, strict=True)]
 
 
 def _states(network: Network, skipping: Skipping, inputs: Inputs, places: Places) -> Floats:

@@ -8,16 +8,20 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmbench.adapters import Adapted, adapt
+from mmbench.adapters.linear import behind
+from mmbench.adapters.table import ADAPTERS
 from mmbench.datasets.dataset import Dataset
+from mmbench.encoders.frozen import frozen_vectors
 from mmbench.encoders.lower import Inputs, LowerLayers, lower_layers
 from mmbench.encoders.network import Network
 from mmbench.end2end.live_network import LiveNetwork
-from mmbench.end2end.passes import Passes, autocast
+from mmbench.end2end.passes import Mapped, Passes, autocast
 from mmbench.end2end.pixels import pixels
 from mmbench.errors import UsageError
 from mmbench.extraction.units import Units, units
@@ -34,7 +38,7 @@ class Encoders:
 
     live: modality → what makes its vectors.
     adapted: modality → what of a network trains; members that share one stand once.
-    kept_layers: modality → bytes of the lower layers' activations, where they are kept.
+    kept_layers: modality → bytes of what frozen layers give, where that is kept.
     seconds: that it took to load them and to read what they read.
     """
 
@@ -77,19 +81,20 @@ def encoders(
     for name, network in networks.items():
         progress.say(f"loading the {name} encoder to train it")
         network.load()
+    ready = _Reader(plan, dataset, features, trial, progress)
+    vectors = {name: ready.vectors(name, one) for name, one in networks.items() if ready.behind}
     adapted = _adapted(networks, trial)
     if trial.hyperparameters["gradient_checkpointing"]:
         for name in adapted:
             _forget_activations(networks[name], trial.train_layers)
-    ready = _Reader(plan, dataset, features, trial, progress)
     live, kept = {}, {}
     for name, network in networks.items():
-        read, inputs = ready.inputs(name, network)
-        lower = ready.lower(name, network, inputs)
-        trained = adapted.get(name) or next(iter(adapted.values()))
-        passes = Passes(network, inputs, lower, plan.encoding.precision)
-        size = plan.machine.batch_size or network.batch_size
-        live[name] = LiveNetwork(passes, read, network.unit, trained.trainable(), size)
+        trained = (adapted.get(name) or next(iter(adapted.values()))).trainable()
+        if name in vectors:
+            live[name] = ready.mapped(network, *vectors[name], trained)
+            kept[name] = vectors[name][1].nbytes
+            continue
+        live[name], lower = ready.passing(name, network, trained)
         if lower is not None:
             kept[name] = lower.states.bytes
             if len(adapted) == len(networks):  # a shared module's lower layers are others' as well
@@ -107,12 +112,56 @@ class _Reader:
     trial: Trial
     progress: Progress
 
-    def inputs(self, name: str, network: Network) -> tuple[Units, Inputs]:
+    @property
+    def behind(self) -> bool:
+        """Whether all that trains lies behind encoders whose vectors are kept."""
+        keep = bool(self.trial.hyperparameters["keep_lower_layers"])
+        return keep and not ADAPTERS.resolve(self.trial.adapter).layered
+
+    def vectors(self, name: str, network: Network) -> tuple[Units, Tensor]:
+        """Return what a network that is as it was reads, and its vectors, (n_units, dim).
+
+        They are those of the features, but where these are means of several or were rounded.
+        """
+        read = self._units(name, network)
+        several = len(read.rows) > len(np.unique(read.rows))
+        if several or self.plan.encoding.dtype != "float32":
+            inputs = self._inputs(name, network, read)
+            with autocast(network, self.plan.encoding.precision):
+                return read, frozen_vectors(network, inputs, self._size(network), self.progress)
+        found = np.array(self.features.modalities[name].matrix[read.sources], np.float32)
+        return read, torch.from_numpy(found).to(network.surroundings.device)
+
+    def mapped(
+        self, network: Network, read: Units, vectors: Tensor, trained: Mapping[str, nn.Parameter]
+    ) -> LiveNetwork:
+        """Return what makes vectors by the map behind a network, all of them at once."""
+        made = Mapped(network, vectors, behind(network), self.plan.encoding.precision)
+        size = self.plan.machine.batch_size or max(len(read), 1)
+        return LiveNetwork(made, read, network.unit, trained, size)
+
+    def passing(
+        self, name: str, network: Network, trained: Mapping[str, nn.Parameter]
+    ) -> tuple[LiveNetwork, LowerLayers | None]:
+        """Return what makes vectors by passes of a network, and its lower layers where kept."""
+        read = self._units(name, network)
+        inputs = self._inputs(name, network, read)
+        lower = self._lower(name, network, inputs)
+        passes = Passes(network, inputs, lower, self.plan.encoding.precision)
+        return LiveNetwork(passes, read, network.unit, trained, self._size(network)), lower
+
+    def _size(self, network: Network) -> int:
+        return self.plan.machine.batch_size or network.batch_size
+
+    def _units(self, name: str, network: Network) -> Units:
         """Return what a network reads of the items that have its modality."""
         rows = np.flatnonzero(self.features.modalities[name].mask)
-        read = units(self.dataset.catalog, rows, network, self.plan.encoding.long_texts)
+        return units(self.dataset.catalog, rows, network, self.plan.encoding.long_texts)
+
+    def _inputs(self, name: str, network: Network, read: Units) -> Inputs:
         if "image" not in network.inputs:
-            return read, Inputs(len(read), None, read.tokens)
+            return Inputs(len(read), None, read.tokens)
+        rows = np.flatnonzero(self.features.modalities[name].mask)
         said, folder = self.plan.identity["encoder"][name], self.plan.folder.parent
         machine, device = self.plan.machine, network.surroundings.device
         held = pixels(self.dataset, network, said, rows, folder, machine, self.progress)
@@ -120,9 +169,9 @@ class _Reader:
         def shown(places: NDArray[np.int64]) -> Tensor:
             return held.of(read.sources[places]).to(device)
 
-        return read, Inputs(len(read), shown, read.tokens)
+        return Inputs(len(read), shown, read.tokens)
 
-    def lower(self, name: str, network: Network, inputs: Inputs) -> LowerLayers | None:
+    def _lower(self, name: str, network: Network, inputs: Inputs) -> LowerLayers | None:
         """Return the frozen lower layers of a network, kept on disk; None where none are."""
         layers = self.trial.train_layers
         wished = layers is not None and self.trial.hyperparameters["keep_lower_layers"]

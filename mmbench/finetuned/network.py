@@ -64,15 +64,8 @@ class FinetunedNetwork(Network):
         Raises:
             UsageError: as the base does, or the trained weights do not fit it.
         """
-        vars(self.base).pop("forward", None)  # with a map that an earlier call put behind it
-        self.base.load()
-        self.unit = self.base.unit
-        settings = self.told.meta["settings"]
-        how = settings["adapter"], settings["adapter_options"], settings["train_layers"]
-        try:
-            adapt(self.base, *how).load(self._trained(), others=True)
-        except UsageError as error:
-            raise UsageError(f"{self.told.folder}: {error}") from error
+        self._read_base()
+        self._lay_over([self.base])
 
     def picture(self) -> Callable[[Image.Image], Pixels]:
         """Return what the base does to a picture."""
@@ -92,7 +85,31 @@ class FinetunedNetwork(Network):
 
     def share(self, other: Network) -> bool:
         """Take over the base's module of another modality, where both are passes of one model."""
-        return isinstance(other, FinetunedNetwork) and self.base.share(other.base)
+        same = isinstance(other, FinetunedNetwork) and other.told.folder == self.told.folder
+        if not (same and isinstance(other, FinetunedNetwork) and self.base.share(other.base)):
+            return False
+        # Each has only what its own vectors pass laid over it: now both have all of it.
+        vars(self.base).pop("forward", None)
+        other._read_base()
+        self.base.share(other.base)
+        self._lay_over([other.base, self.base])
+        return True
+
+    def _read_base(self) -> None:
+        vars(self.base).pop("forward", None)  # with a map that an earlier call put behind it
+        self.base.load()
+        self.unit = self.base.unit
+
+    def _lay_over(self, bases: Sequence[Network]) -> None:
+        """Put what was trained over bases that have one module."""
+        settings = self.told.meta["settings"]
+        how = settings["adapter"], settings["adapter_options"], settings["train_layers"]
+        try:
+            adapted = adapt(bases, *how)
+            adapted.load(self._trained(), others=True)
+        except UsageError as error:
+            raise UsageError(f"{self.told.folder}: {error}") from error
+        adapted.merge()  # so that a pass costs what one of the base does
 
     def _sha256(self) -> str:
         path = self.told.folder / WEIGHTS

@@ -17,9 +17,11 @@ FOLDER = "finetuned"  # below the home's models/
 _ID = re.compile(rf"[0-9a-f]{{{SHORT}}}")
 _KEYS = ("encoder", "identity", "dataset", "settings", "weights", "random_weights", "files")
 _SUMMARY = (
-    *("dataset", "dataset_fingerprint", "settings", "base_weights", "pairs", "parameters"),
+    *("encoder", "identity", "base_weights", "dataset", "dataset_fingerprint", "settings"),
+    *("pairs", "parameters"),
     *("before", "best", "best_epoch", "stopped", "seconds", "memory"),
 )
+_COSTS = ("seconds", "memory", "energy_wh", "parameters", "device")
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,12 @@ class Told:
         return f"fine-tuned on {self.meta['dataset']} by {settings['loss']}{how}"
 
     def summary(self) -> dict[str, Any]:
-        """Return what a record says of it: on what, how, at what cost, with what success."""
+        """Return what a record says of it: of what, on what, how, at what cost, how well."""
         return {"id": self.folder.name, **{key: self.meta.get(key) for key in _SUMMARY}}
+
+    def costs(self) -> dict[str, Any]:
+        """Return what it cost: seconds, memory, energy, and the parameters that trained."""
+        return {key: self.meta.get(key) for key in _COSTS}
 
 
 def folder_of(models: Path, key: str) -> Path:
