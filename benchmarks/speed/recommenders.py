@@ -2,7 +2,6 @@
 
     python -m benchmarks.speed.recommenders                       # Amazon Baby's size
     python -m benchmarks.speed.recommenders --models BM3 MGCN --rounds 5
-    python -m benchmarks.speed.recommenders --electronics         # 63,001 items, in what memory
 
 Every recommender trains in a process of its own, in turn with the bare loop of LightGCN (two
 layers), whose epoch is the unit: what slows the machine slows both.
@@ -26,8 +25,6 @@ from benchmarks.speed.surroundings import described, versions
 from benchmarks.speed.turns import Job, alone
 from mmbench.specs import names, recommender_spec
 
-ELECTRONICS = Size(192_403, 63_001, 1_689_188, (4096, 384), test_users=1000)
-LARGE_BATCH = 65_536  # 26 steps an epoch: memory is asked for here, and one epoch is enough
 YARDSTICK = "bare LightGCN"
 HEADS = ("recommender", "epoch, s", "× bare", "ranking, s", "× bare", "peak, MiB", "note")
 Pair = tuple[Result, Result]  # ours, the yardstick
@@ -73,18 +70,17 @@ def measured(models: list[str], job: Job, rounds: int) -> Iterator[tuple[list[ob
 def main() -> None:
     """Measure, write, and say where."""
     given = _arguments()
-    size, batch = (ELECTRONICS, LARGE_BATCH) if given.electronics else (BABY, Job.batch)
     folder = given.out / (given.name or f"recommenders-{date.today().isoformat()}")
     folder.mkdir(parents=True, exist_ok=True)
     rows, results = [], []
     with tempfile.TemporaryDirectory() as scratch:
-        made = alone(write, Path(scratch), size)
-        job = Job(made, size, "", "", batch=batch, device=given.device, clock=given.clock)
+        made = alone(write, Path(scratch), BABY)
+        job = Job(made, BABY, "", "", device=given.device, clock=given.clock)
         for line, pairs in measured(given.models, job, given.rounds):
             rows.append(line)
             results += [asdict(result) for pair in pairs for result in pair]
             print(*line, flush=True)
-            _write(folder, size, job, rows, results)
+            _write(folder, BABY, job, rows, results)
     print(f"written: {folder}")
 
 
@@ -104,7 +100,6 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.recommenders")
     parser.add_argument("--models", nargs="+", choices=trained, default=trained, metavar="NAME")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (3)")
-    parser.add_argument("--electronics", action="store_true", help="Amazon Electronics' size")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="what is read")
     parser.add_argument("--name", help="folder of the results (recommenders- and today's date)")

@@ -12,11 +12,13 @@ import argparse
 import json
 import multiprocessing
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Event, Thread
 from time import process_time
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,13 @@ from benchmarks.speed.data import Size, write
 WAYS = ("private", "shared, made", "shared, found")
 
 
-def opened(folder: Path, size: Size, model: str, kept: Path | None) -> tuple[Any, Any]:
+def opened(
+    folder: Path,
+    size: Size,
+    model: str,
+    kept: Path | None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Any, Any]:
     """Return the configuration and the dataset, its features mapped from their files."""
     from mmbench.shared_arrays import SharedArrays
     from recbole_ext.config import Config
@@ -39,6 +47,7 @@ def opened(folder: Path, size: Size, model: str, kept: Path | None) -> tuple[Any
         "device": "cpu",
         "epochs": 1,
         "topk": [20],
+        **options,
     }
     config = Config(model, folder.name, config_dict=settings)
     dataset = MultimodalDataset(config, share=SharedArrays(kept, print) if kept else None)
