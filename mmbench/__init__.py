@@ -9,7 +9,9 @@ finetune(encoder, dataset) an encoder adapted to the catalogue, by its name
 show_dataset(name)         what is in it, in figures, and a page with some of its items
 show_features(dataset)     their figures, and a contact sheet of nearest neighbours
 run(model, encoder, ...)   one trial: trained, selected on validation, ranked on test, a record
-leaderboard(results)       tables of records
+sweep(benchmark)           a grid of trials: searched, seeded, recorded, through Ray
+leaderboard(results)       tables of records: Markdown, LaTeX, CSV, JSON, a data frame
+compare(a, b), compare_family(a, [b, c])  paired tests, intervals, effect sizes over users
 
 Nothing heavy is imported until one of these is used.
 """
@@ -18,18 +20,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmbench.board.leaderboard import leaderboard
     from mmbench.checkup import check
+    from mmbench.comparison import compare, compare_family
     from mmbench.dataset_report.report import show_dataset
     from mmbench.datasets.prepare import prepare
     from mmbench.extract import encode
     from mmbench.feature_report.report import features as show_features
     from mmbench.finetuning.finetune import finetune
     from mmbench.inventory import list_, show
-    from mmbench.table import leaderboard
+    from mmbench.sweeps.verb import sweep
     from mmbench.trial import run
 
 __all__ = [
     "check",
+    "compare",
+    "compare_family",
     "encode",
     "finetune",
     "leaderboard",
@@ -39,14 +45,17 @@ __all__ = [
     "show",
     "show_dataset",
     "show_features",
+    "sweep",
 ]
 __version__ = "0.1.0"
 
 _VERBS = {
     "check": "mmbench.checkup:check",
+    "compare": "mmbench.comparison:compare",
+    "compare_family": "mmbench.comparison:compare_family",
     "encode": "mmbench.extract:encode",
     "finetune": "mmbench.finetuning.finetune:finetune",
-    "leaderboard": "mmbench.table:leaderboard",
+    "leaderboard": "mmbench.board.leaderboard:leaderboard",
     "list": "mmbench.inventory:list_",
     "list_": "mmbench.inventory:list_",
     "prepare": "mmbench.datasets.prepare:prepare",
@@ -54,6 +63,7 @@ _VERBS = {
     "show": "mmbench.inventory:show",
     "show_dataset": "mmbench.dataset_report.report:show_dataset",
     "show_features": "mmbench.feature_report.report:features",
+    "sweep": "mmbench.sweeps.verb:sweep",
 }
 
 

@@ -4,17 +4,20 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from mmbench import __version__
 from mmbench import options as opt
+from mmbench.check_command import check
+from mmbench.compare_command import compare
 from mmbench.errors import UsageError
 from mmbench.finetune_command import finetune
 from mmbench.home import Home
+from mmbench.leaderboard_command import leaderboard
 from mmbench.prepare_group import PrepareGroup
+from mmbench.sweep_command import sweep
 
 if TYPE_CHECKING:
     from mmbench.console import Bars, Lines
@@ -170,6 +173,8 @@ def encode(
 
 
 app.command()(finetune)
+app.command()(compare)
+app.command()(sweep)
 
 
 @app.command("list")
@@ -218,38 +223,8 @@ def show(
     print(json.dumps(shown(name, Home.find(home)), indent=1, ensure_ascii=False))
 
 
-@app.command()
-def check(home: opt.HomeOption = None, as_json: opt.JsonOption = False) -> None:
-    """Say what is installed, where things are written, and what is missing."""
-    from mmbench.checkup import check as checked
-
-    found = checked(Home.find(home))
-    if as_json:
-        print(json.dumps({"facts": found.facts, "troubles": found.troubles}, indent=1))
-    else:
-        for name, value in found.facts.items():
-            print(f"{name:<16} {value}")
-        for trouble, remedy in found.troubles.items():
-            print(f"trouble: {trouble}\n    try: {remedy}")
-        print("everything needed is here" if not found.troubles else "")
-    if found.troubles:
-        raise typer.Exit(FAILED)
-
-
-@app.command()
-def leaderboard(
-    results: Annotated[
-        list[Path] | None, typer.Argument(help="folders of records (the home's)")
-    ] = None,
-    metric: Annotated[str, typer.Option(help="metrics, with commas")] = "recall@20,ndcg@20",
-    home: opt.HomeOption = None,
-) -> None:
-    """Turn records into Markdown tables: mean ± standard deviation over the seeds."""
-    from mmbench.table import leaderboard as made
-
-    names = [name.strip() for name in metric.split(",")]
-    for table in made(results or None, metrics=names, home=Home.find(home)):
-        print(table.markdown())
+app.command()(check)
+app.command()(leaderboard)
 
 
 @app.command()

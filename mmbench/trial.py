@@ -3,8 +3,7 @@
 The only door to recbole_ext (`plan` reads its defaults).
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,13 +28,15 @@ from mmbench.plan import Planned, done, plan
 from mmbench.progress import Progress, Silent
 from mmbench.record_keys import broken, common, gpu_peak_mb
 from mmbench.records import Record
+from mmbench.scratch import clear
+from mmbench.shared_arrays import SharedArrays, shared
 from mmbench.specs import recommender_spec
 from mmbench.training_pairs import training_pairs
 from recbole_ext import run as recbole
 from recbole_ext.checkpoint import Checkpoint, CheckpointError
 from recbole_ext.config import Config
 from recbole_ext.dataset import EmptyPartError, MultimodalDataset
-from recbole_ext.trainer import BEST
+from recbole_ext.trainer import BEST, silent
 from recbole_ext.training_state import Epoch
 
 
@@ -58,29 +59,40 @@ class Fit:
     seconds: float
 
 
-def fit(planned: Planned, progress: Progress) -> Fit:
-    """Encode and train; validation chooses the epoch, the test part is not looked at."""
+def fit(planned: Planned, progress: Progress, watch: Callable[[Epoch], None] | None = None) -> Fit:
+    """Encode and train; validation chooses the epoch, the test part is not looked at.
+
+    Args:
+        watch: called after every epoch, those of a training that goes on first; what it raises
+            ends the training.
+    """
     graph = _item_graph(planned)
     features = extract(_unloaded(planned), planned.dataset, progress)
     start = perf_counter()
     checkpoint = _checkpoint(planned, progress)
     config = _config(planned)
-    completed = _completed(planned, features, progress)
-    data = _without(completed.left_out, config)
+    frozen = planned.trial.paradigm != END2END
+    share = SharedArrays.beside(planned.features.folder, progress.say) if frozen else None
+    completed, contents = shared(_completed(planned, features, progress), features, share)
+    data = _without(completed.left_out, config, share)
     for name, feature in completed.modalities.items():
-        data.add_features(name, features.ids, feature.matrix, feature.mask)
+        data.add_features(name, features.ids, feature.matrix, feature.mask, contents.get(name))
     if graph is not None:
         data.add_item_graph(features.ids, *graph)
     trained = _encoders(planned, features, progress)
     live = trained.live if trained else None
     epochs = int(planned.trial.hyperparameters.get("epochs") or 1)
     task = f"train {planned.trial.model} seed {planned.trial.seed}"
+    told = watch or silent
 
     def show(epoch: Epoch) -> None:
         score = "" if epoch.score is None else f" {planned.protocol.select} {epoch.score:.4f}"
         progress.advance(task, epoch.number, epochs, f"loss {epoch.loss:.4f}{score}")
+        told(epoch)
 
     try:
+        for epoch in _earlier(checkpoint):
+            told(epoch)
         fitted = recbole.fit(config, data, show, checkpoint, progress.say, live)
     except CheckpointError as error:
         raise UsageError(f"{error}: leave out --resume to begin anew") from error
@@ -120,9 +132,9 @@ def _completed(planned: Planned, features: FeatureSet, progress: Progress) -> Co
     return made
 
 
-def _without(items: Sequence[str], config: Config) -> MultimodalDataset:
+def _without(items: Sequence[str], config: Config, share: SharedArrays | None) -> MultimodalDataset:
     try:
-        return MultimodalDataset(config, items)
+        return MultimodalDataset(config, items, share)
     except EmptyPartError as error:
         raise UsageError(
             f"--missing drop-items: {error}; take another policy, see `mmbench run --help`"
@@ -147,6 +159,12 @@ def _checkpoint(planned: Planned, progress: Progress) -> Checkpoint:
     if planned.resume and not path.is_file():
         progress.say("no training was stopped on its way: it begins anew")
     return Checkpoint(path, identity, planned.resume)
+
+
+def _earlier(checkpoint: Checkpoint) -> list[Epoch]:
+    """Return the epochs of the training that goes on, none where it begins."""
+    found = checkpoint.read() if checkpoint.resume else None
+    return [Epoch(**epoch) for epoch in found[1]["curve"]] if found else []
 
 
 def _config(planned: Planned) -> Config:
@@ -213,8 +231,12 @@ def _counts(model: nn.Module) -> dict[str, int]:
     return {"all": sum(p.numel() for p in every), "trainable": sum(p.numel() for p in learnt)}
 
 
-def execute(planned: Planned, progress: Progress | None = None) -> Record:
-    """Run one planned trial and write its record, whatever happens.
+def execute(
+    planned: Planned,
+    progress: Progress | None = None,
+    watch: Callable[[Epoch], None] | None = None,
+) -> Record:
+    """Run one planned trial and write its record, whatever happens; `watch`: see `fit`.
 
     A failure becomes a record with status `failed` and its traceback, an interruption one with
     status `stopped`, which is raised again once it is written; neither replaces a record that is
@@ -228,7 +250,7 @@ def execute(planned: Planned, progress: Progress | None = None) -> Record:
     if planned.device != "cpu":
         torch.cuda.reset_peak_memory_stats(planned.device)
     try:
-        values, per_user = score(fit(planned, progress), meter, started)
+        values, per_user = score(fit(planned, progress, watch), meter, started)
     except UsageError:
         raise
     except KeyboardInterrupt as stop:
@@ -239,17 +261,9 @@ def execute(planned: Planned, progress: Progress | None = None) -> Record:
     else:
         record = Record(planned.path, values)
         record.write(per_user)
-    _clear(planned.scratch, keep=BEST if record.status == "failed" else None)
+    # What a failed training left of its best epoch stays.
+    clear(planned.scratch, keep=BEST if record.status == "failed" else None)
     return record
-
-
-def _clear(scratch: Path, keep: str | None) -> None:
-    """Remove a scratch folder; what a failed training left of its best epoch stays."""
-    for path in scratch.glob("*"):
-        if path.name != keep:
-            path.unlink(missing_ok=True)
-    with suppress(OSError):  # it is gone, or something stays in it
-        scratch.rmdir()
 
 
 def _write_broken(planned: Planned, status: str, started: datetime, error: BaseException) -> Record:

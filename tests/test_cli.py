@@ -38,7 +38,7 @@ def imported(statement, *modules):
         "import mmbench",
         "import mmbench.cli",
         "from mmbench.inventory import list_; list_()",
-        "import mmbench.table",
+        "import mmbench.board.leaderboard",
         "import mmbench.records",
         "import recbole_ext.models",
         "from mmbench.request import of; of({'model': 'VBPR', 'encoder': 'classic'})",

@@ -32,6 +32,7 @@ KEYS = {
     "parameters",
     "memory",
     "energy_wh",
+    "finetuning",
     "versions",
     "device",
     "commit",

@@ -21,7 +21,7 @@ from benchmarks.speed.shared_features import memory, opened
 from benchmarks.speed.surroundings import described, versions
 
 SIZE = Size(192_403, 63_001, 1_689_188, (4096, 384), test_users=1000)
-BATCH = 65_536  # 26 steps an epoch
+BATCH = 8_192  # the contrast of some holds a number for each pair of a batch
 
 
 def measured(model: str, folder: Path, connection: Any) -> None:

@@ -1,0 +1,89 @@
+"""The jobs of all cells as one search algorithm of Ray Tune."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from mmbench.errors import UsageError
+from mmbench.sweeps.cell_work import CellWork
+from mmbench.sweeps.job import Job
+
+
+class Jobs(Searcher):
+    """Gives jobs, those of the first cells first, until every record is there.
+
+    failures: trial → the error it ended with and what it had reported, told by the scheduler.
+    trouble: why the sweep cannot go on, which a person can mend; None while it can.
+    """
+
+    def __init__(self, cells: Sequence[CellWork]) -> None:
+        super().__init__()
+        self.cells = cells
+        self.failures: dict[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {}
+        self.trouble: UsageError | None = None
+        self._running: dict[str, Job] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next job, None where all that can begin has begun."""
+        try:
+            return self._next(trial_id)
+        except UsageError as error:
+            self.trouble = self.trouble or error
+            return Searcher.FINISHED
+
+    def _next(self, trial_id: str) -> Any:
+        if self.trouble is not None:
+            return Searcher.FINISHED
+        for cell in self.cells:
+            job = cell.next()
+            if job is not None:
+                self._running[trial_id] = job
+                return job.config()
+        return Searcher.FINISHED if self.complete else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell has its records."""
+        return not self._running and all(cell.complete for cell in self.cells)
+
+    def check(self) -> None:
+        """Raise why there is something left to do.
+
+        Raises:
+            UsageError: a person can mend it. KeyboardInterrupt: the sweep was stopped.
+        """
+        if self.trouble is not None:
+            raise self.trouble
+        if not self.complete:
+            raise KeyboardInterrupt
+
+    def close(self) -> None:
+        """Let other sweeps have what was begun and not finished."""
+        for cell in self.cells:
+            cell.release()
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Wait for the end: a point counts when its round is complete."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Hand the result of a job to its cell."""
+        job = self._running.pop(trial_id)
+        cell = self.cells[job.cell]
+        if self.trouble is not None:
+            return
+        try:
+            if error:
+                cell.fail(job, *self.failures.pop(trial_id))
+            elif result:
+                cell.finish(job, result)
+        except UsageError as trouble:
+            self.trouble = trouble
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the histories of the cells are all that counts."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
