@@ -103,6 +103,41 @@ def files(spec: RecommenderSpec, values: Mapping[str, Scalar]) -> dict[str, str]
     return {key: _sha256(key, Path(str(value))) for key, value in named.items()}
 
 
+def require_room(
+    spec: RecommenderSpec, values: Mapping[str, Scalar], dataset: str, counts: Mapping[str, int]
+) -> None:
+    """Refuse values for which a dataset is too small.
+
+    Args:
+        dataset: its name. counts: how many users and items it has.
+
+    Raises:
+        UsageError: the message gives the largest value.
+    """
+    for key, parameter in spec.parameters.items():
+        value = values[key]
+        if not isinstance(value, (int, float)) or not _is_read(parameter, values):
+            continue
+        for noun, over in parameter.leaves.items():
+            if value > (most := counts[noun] - over):
+                told = f"dataset '{dataset}' has {counts[noun]} {noun}"
+                raise UsageError(f"--set {key}={value}: {told}: expected at most {most}")
+
+
+def modality_needs(spec: RecommenderSpec, values: Mapping[str, Scalar]) -> dict[str, int]:
+    """Return how many matrices of item features the recommender needs, and single values of it."""
+    needs = {spec.name: spec.least_modalities}
+    for key, parameter in spec.parameters.items():
+        value = values[key]
+        if (least := parameter.least_modalities.get(str(value))) and _is_read(parameter, values):
+            needs[f"{spec.name} with --set {key}={value}"] = least
+    return needs
+
+
+def _is_read(parameter: Parameter, values: Mapping[str, Scalar]) -> bool:
+    return all(values[other] == value for other, value in parameter.when.items())
+
+
 def _sha256(key: str, path: Path) -> str:
     try:
         return file_sha256(path)

@@ -6,19 +6,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mmbench.atomic import locked
-from mmbench.datasets.dataset import Dataset, prepared
-from mmbench.datasets.prepare import prepare
+from mmbench.datasets.dataset import Dataset
 from mmbench.errors import UsageError, nearest
-from mmbench.feature_plan import FeaturePlan, file_name, plan_features, weights
+from mmbench.feature_plan import FeaturePlan, file_name, weights
 from mmbench.fingerprint import SHORT, fingerprint
 from mmbench.home import Home
-from mmbench.hyperparameters import files, resolve
+from mmbench.hyperparameters import files, modality_needs, require_room, resolve
 from mmbench.item_graph import ITEM_GRAPH, read_item_graph
 from mmbench.machine import Machine
-from mmbench.paradigm import END2END, check_tuning, is_joint, paradigm_of
+from mmbench.opened import Opened
+from mmbench.paradigm import END2END, adapter_defaults, check_tuning, is_joint, paradigm_of
 from mmbench.progress import Progress, Silent
 from mmbench.records import Record, read_record
+from mmbench.run_spec import run_defaults
 from mmbench.specs import (
     NO_FEATURES,
     Encoding,
@@ -28,12 +28,9 @@ from mmbench.specs import (
     Scalar,
     Trial,
     Tuning,
-    dataset_spec,
-    names,
     parse,
     protocol_spec,
     recommender_spec,
-    run_defaults,
 )
 from recbole_ext.defaults import defaults
 
@@ -72,6 +69,7 @@ def plan(
     home: Home | str | PathLike[str] | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    opened: Opened | None = None,
     **how: Any,
 ) -> list[Planned]:
     """Resolve and check trials, one a seed; configs/run.yaml stands in for what is left out.
@@ -79,25 +77,24 @@ def plan(
     Args:
         model, encoder, dataset: what to run; a recommender that reads no features takes none.
         seeds: the seeds themselves, or how many of the protocol's; protocol: the dataset's own.
-        hyperparameters: values over the defaults. device: auto, cpu, cuda or cuda:N.
-        expected: fingerprints of the record that is repeated. home: see `Home.of`. resume: go on.
+        hyperparameters: values over the defaults. device: auto, cpu, cuda or cuda:N. resume: go on.
+        expected: fingerprints of a record to repeat. home: see `Home.of`. opened: instead of it.
         how: fields of `mmbench.specs.Encoding`, `Gaps`, `Tuning`; what else `Machine.of` takes.
 
     Raises UsageError for anything a person can mend; nothing has been trained then.
     """
-    home, usual = Home.of(home), run_defaults()
-    joint = is_joint(paradigm or usual["paradigm"], model or usual["model"])
-    spec, settings = _recommender(model or usual["model"], hyperparameters or {}, joint)
+    usual, shared = run_defaults(), opened or Opened(Home.of(home), progress or Silent())
+    spec, settings = _recommender(model, hyperparameters or {}, paradigm, usual, how)
     content, (asked, tuned) = _encoder(spec, encoder, usual["encoder"]), _asked(how)
     machine, used = _machine(device, how), _encoding(how)
-    opened = _open(dataset or usual["dataset"], home, progress or Silent())
-    rules, named = _protocol(opened, protocol), _files(spec, settings, opened)
-    features = _enough(plan_features(opened, content, used, machine, home), spec)
+    data = shared.dataset(dataset or usual["dataset"])
+    rules, named = _protocol(data, protocol), _files(spec, settings, data)
+    features = _enough(shared.features(data, content, used, machine), spec, settings)
     way = paradigm_of(paradigm, usual["paradigm"], features)
     trial = _used(used, _gaps(asked, rules, features), tuned)
-    trial |= _fields(opened, features, spec, rules, way, settings)
+    trial |= _fields(data, features, spec, rules, way, settings)
     each = [parse(Trial, trial | {"seed": s}, "trial") for s in _seeds(seeds, rules)]
-    made = [_planned(one, rules, opened, features, named, home, resume) for one in each]
+    made = [_planned(one, rules, data, features, named, shared.home, resume) for one in each]
     return [_as_expected(one, expected or {}) for one in made]
 
 
@@ -119,20 +116,24 @@ def _planned(
     return Planned(trial, protocol, dataset, features, path, device, identity, files, resume)
 
 
-def _enough(features: FeaturePlan, spec: RecommenderSpec) -> FeaturePlan:
-    """Return the features; UsageError where they have fewer modalities than a recommender needs."""
-    found, least = len(features.modalities), spec.least_modalities
-    if found < least:
-        what = "one modality" if least == 1 else f"{least} modalities"
-        raise UsageError(
-            f"{spec.name} needs at least {what} of item features and encoder "
-            f"'{features.spec.name}' gives {found or 'none'}: name another with --encoder, "
-            "see `mmbench list encoders`"
-        )
+def _enough(
+    features: FeaturePlan, spec: RecommenderSpec, settings: Mapping[str, Scalar]
+) -> FeaturePlan:
+    """Return the features; UsageError where they have fewer modalities than something needs."""
+    found = len(features.modalities)
+    for needy, least in modality_needs(spec, settings).items():
+        if found < least:
+            what = "one modality" if least == 1 else f"{least} modalities"
+            raise UsageError(
+                f"{needy} needs at least {what} of item features and encoder "
+                f"'{features.spec.name}' gives {found or 'none'}: name another with --encoder, "
+                "see `mmbench list encoders`"
+            )
     return features
 
 
 def _files(spec: RecommenderSpec, settings: Mapping[str, Any], dataset: Dataset) -> dict[str, str]:
+    require_room(spec, settings, dataset.name, dataset.manifest["counts"])
     named = files(spec, settings)
     if ITEM_GRAPH in named:
         read_item_graph(Path(settings[ITEM_GRAPH]), len(dataset.catalog.ids))
@@ -181,10 +182,16 @@ def _as_expected(planned: Planned, expected: Mapping[str, str]) -> Planned:
 
 
 def _recommender(
-    name: str, chosen: Mapping[str, Any], joint: bool
+    model: str | None,
+    chosen: Mapping[str, Any],
+    paradigm: str | None,
+    usual: Mapping[str, Any],
+    how: Mapping[str, Any],
 ) -> tuple[RecommenderSpec, dict[str, Scalar]]:
-    spec = recommender_spec(name)
-    return spec, resolve(spec, defaults(spec.name, joint), chosen, joint)
+    name = model or usual["model"]
+    joint, spec = is_joint(paradigm or usual["paradigm"], name), recommender_spec(name)
+    own = adapter_defaults(str(how.get("adapter", "none"))) if joint else {}
+    return spec, resolve(spec, defaults(spec.name, joint) | own, chosen, joint)
 
 
 def _asked(how: dict[str, Any]) -> tuple[Gaps, Tuning]:
@@ -240,20 +247,6 @@ def _seeds(seeds: Sequence[int] | int, protocol: Protocol) -> Sequence[int]:
     if seeds > len(protocol.seeds):
         raise UsageError(f"--seeds {seeds}: protocol {protocol.name} has {len(protocol.seeds)}")
     return protocol.seeds[:seeds]
-
-
-def _open(name: str, home: Home, progress: Progress) -> Dataset:
-    """Open a dataset; one that needs nothing from the person is made on the spot."""
-    if name not in prepared(home) and name in names("datasets") and dataset_spec(name).ready:
-        home.require_writable()
-        with locked(home.datasets / f".{name}.lock"):
-            if name not in prepared(home):  # another process may just have made it
-                progress.say(f"preparing the dataset {name}")
-                return prepare(name, home=home, progress=progress)
-    found = Dataset.load(home, name)
-    for line in found.damage():
-        raise UsageError(f"{line}: prepare the dataset again with --force")
-    return found
 
 
 def _protocol(dataset: Dataset, name: str | None) -> Protocol:

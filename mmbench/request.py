@@ -7,10 +7,10 @@ from typing import Any
 from mmbench.encoder_spec import encoder_spec
 from mmbench.errors import UsageError
 from mmbench.records import read_record
+from mmbench.run_spec import RunSpec
 from mmbench.specs import (
     Encoding,
     Gaps,
-    RunSpec,
     Trial,
     Tuning,
     parse,
@@ -34,7 +34,7 @@ def of(
     Args:
         flags: model, encoder, dataset, protocol, paradigm; None where nothing was said.
         settings: KEY=VALUE texts; they win over those of the YAML, as flags do.
-        config: a YAML of `mmbench.specs.RunSpec`.
+        config: a YAML of `mmbench.run_spec.RunSpec`.
         record: a record to repeat; it fixes everything and stands alone.
         seeds, seed: how many, or the one.
         options: what `encoding`, `gaps` and `tuning` return.

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mmbench.errors import UsageError, nearest
 from mmbench.fingerprint import fingerprint
+from mmbench.spec_fields import fields_at
 from mmbench.yamls import read_yaml
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -104,7 +105,12 @@ class Protocol(Spec):
 
 
 class Parameter(Spec):
-    """What values a hyper-parameter may take, and where a search looks."""
+    """What values a hyper-parameter may take, and where a search looks.
+
+    leaves: users or items → how many of a dataset's it must leave over.
+    least_modalities: a value of it → how many matrices of item features that needs.
+    when: other hyper-parameters → the values without which it is not read.
+    """
 
     type: Literal["int", "float", "bool", "str", "file"]
     min: float | None = None
@@ -112,6 +118,9 @@ class Parameter(Spec):
     max: float | None = None
     choices: tuple[Scalar, ...] | None = None
     null: bool = False
+    leaves: dict[Literal["users", "items"], int] = {}
+    least_modalities: dict[str, int] = {}
+    when: dict[str, Scalar] = {}
     search: dict[Literal["choice", "uniform", "log_uniform"], tuple[Scalar, ...]] | None = None
 
 
@@ -209,19 +218,6 @@ class Tuning(Spec):
     train_layers: int | None = Field(default=None, ge=1)
 
 
-class RunSpec(Encoding, Gaps, Tuning):
-    """A YAML for `mmbench run --config`: what the flags say, in a file."""
-
-    dataset: str | None = None
-    encoder: str | None = None
-    model: str | None = None
-    paradigm: Paradigm | None = None
-    protocol: str | None = None
-    seeds: int | None = Field(default=None, ge=1)
-    seed: int | None = Field(default=None, ge=0, lt=2**32)
-    hyperparameters: dict[str, Any] = {}  # checked one by one against the recommender's
-
-
 class Trial(Encoding, Gaps, Tuning):
     """One point of the study: everything that fixes its numbers, with nothing left to default."""
 
@@ -249,17 +245,14 @@ def parse(spec: type[S], values: dict[str, Any], where: str) -> S:
         # Strict JSON mode takes lists for tuples, which strict Python mode refuses.
         return spec.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
+        # A wrong key goes first: that another one is missing may come of it.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = nearest(str(first["loc"][-1]), _fields_at(spec, first["loc"]))
+            known = nearest(str(first["loc"][-1]), fields_at(spec, first["loc"]))
             raise UsageError(f"{where}: unknown key '{key}': {known}") from error
         told = first["msg"].removeprefix("Value error, ")
         raise UsageError(": ".join(part for part in (where, key, told) if part)) from error
-
-
-def _fields_at(spec: type[Spec], loc: tuple[int | str, ...]) -> list[str]:
-    return list(spec.model_fields) if len(loc) == 1 else []
 
 
 def names(noun: str) -> list[str]:
@@ -291,9 +284,3 @@ def protocol_spec(name: str) -> Protocol:
 def recommender_spec(name: str) -> RecommenderSpec:
     """Return the named recommender; UsageError names the nearest one."""
     return named(RecommenderSpec, "recommenders", name)
-
-
-def run_defaults() -> dict[str, Any]:
-    """Return what `run` does where nothing is said: model, encoder, dataset, paradigm, seeds."""
-    path = CONFIGS / "run.yaml"
-    return parse(RunSpec, read_yaml(path), str(path)).model_dump(exclude_none=True)

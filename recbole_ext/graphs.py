@@ -80,11 +80,15 @@ class Graph(nn.Module):
         weights = (self.weights if weights is None else weights)[self.back]
         return _product(self.back_offsets, self.back_columns, weights, x)
 
-    def layer_sum(self, x: Tensor, n_layers: int) -> Tensor:
-        """Return (I + A + ... + A^n_layers) x, without a gradient."""
+    def layer_sum(self, x: Tensor, n_layers: int, weights: Tensor | None = None) -> Tensor:
+        """Return (I + A + ... + A^n_layers) x, without a gradient.
+
+        Args:
+            x: (n_rows, dim). weights: (n_edges,) in place of A's own.
+        """
         total = x
         for _ in range(n_layers):
-            total = self.product(total).add_(x)
+            total = self.product(total, weights).add_(x)
         return total
 
 
@@ -112,19 +116,27 @@ def _product(offsets: Tensor, columns: Tensor, weights: Tensor, x: Tensor) -> Te
 
 class _LayerSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, graph: Graph, n_layers: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, graph: Graph, n_layers: int, weights: Tensor | None) -> Tensor:
         ctx.graph, ctx.n_layers = graph, n_layers
-        return graph.layer_sum(x, n_layers)
+        ctx.save_for_backward(weights)
+        return graph.layer_sum(x, n_layers, weights)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (weights,) = ctx.saved_tensors
         # The sum is symmetric, as A is: backwards it is the same product.
-        return ctx.graph.layer_sum(gradient.contiguous(), ctx.n_layers), None, None
+        total = ctx.graph.layer_sum(gradient.contiguous(), ctx.n_layers, weights)
+        return total, None, None, None
 
 
-def layer_sum(graph: Graph, x: Tensor, n_layers: int) -> Tensor:
-    """Return (I + A + ... + A^n_layers) x, (n_nodes, dim), differentiable in x; A symmetric."""
-    result: Tensor = _LayerSum.apply(x, graph, n_layers)  # type: ignore[no-untyped-call]
+def layer_sum(graph: Graph, x: Tensor, n_layers: int, weights: Tensor | None = None) -> Tensor:
+    """Return (I + A + ... + A^n_layers) x, (n_nodes, dim), differentiable in x; A symmetric.
+
+    Args:
+        x: (n_nodes, dim).
+        weights: (n_edges,) entries in place of A's own, without a gradient, symmetric as they are.
+    """
+    result: Tensor = _LayerSum.apply(x, graph, n_layers, weights)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -33,6 +33,10 @@ class Interactions(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
         self.whole = interaction_graph(user, item, n_users, n_items)
 
+    def upper(self) -> Graph:
+        """Return the upper right part of `whole`, users by items."""
+        return Graph(self.user, self.item, self.weight, self.size)
+
     def drawn(self, count: int) -> Graph:
         """Return the normalised graph of so many edges, drawn in proportion to their weights.
 

@@ -57,6 +57,16 @@ def test_the_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(lambda vectors: layer_sum(made, vectors, 2), (x,))
 
 
+def test_entries_of_ones_own_stand_in_for_the_graphs():
+    x = torch.randn(9, 2, dtype=torch.double, requires_grad=True)
+    made, a = graph(), dense() / 2
+    own = (made.weights / 2).double()
+    whole = np.eye(9) + a + a @ a
+    found = layer_sum(made, x, 2, own)
+    assert np.allclose(found.detach().numpy(), whole @ x.detach().numpy(), atol=1e-6)
+    assert torch.autograd.gradcheck(lambda vectors: layer_sum(made, vectors, 2, own), (x,))
+
+
 def rectangle(symmetric=False):
     row, column = torch.tensor([0, 2, 2, 1]), torch.tensor([3, 0, 3, 1])
     made = Graph(row, column, torch.tensor([1.0, 2.0, 3.0, 4.0]), (3, 5), symmetric)

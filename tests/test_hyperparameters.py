@@ -4,7 +4,7 @@ import pytest
 
 from mmbench.errors import UsageError
 from mmbench.fingerprint import file_sha256
-from mmbench.hyperparameters import check, files, resolve
+from mmbench.hyperparameters import check, files, modality_needs, require_room, resolve
 from mmbench.specs import Parameter, RecommenderSpec, recommender_spec
 from recbole_ext.defaults import defaults
 
@@ -82,3 +82,28 @@ def test_an_untrained_recommender_has_no_learning_rate():
     assert resolve(spec, defaults("ItemKNN"), {"k": 5})["k"] == 5
     with pytest.raises(UsageError, match="ItemKNN has no such key"):
         resolve(spec, defaults("ItemKNN"), {"learning_rate": 0.1})
+
+
+def recommender(**parameters):
+    return RecommenderSpec(description="d", name="n", content=True, parameters=parameters)
+
+
+def test_a_dataset_must_leave_room():
+    spec = recommender(
+        k=Parameter(type="int", leaves={"items": 1}, when={"graph": None}),
+        rank=Parameter(type="int", leaves={"users": 0, "items": 0}),
+        graph=Parameter(type="file", null=True),
+    )
+    counts = {"users": 4, "items": 9}
+    require_room(spec, {"k": 8, "rank": 4, "graph": None}, "d", counts)
+    require_room(spec, {"k": 9, "rank": 4, "graph": "any"}, "d", counts)  # k is not read
+    with pytest.raises(UsageError, match="--set k=9: dataset 'd' has 9 items: expected at most 8"):
+        require_room(spec, {"k": 9, "rank": 4, "graph": None}, "d", counts)
+    with pytest.raises(UsageError, match="--set rank=5: dataset 'd' has 4 users: .* at most 4"):
+        require_room(spec, {"k": 8, "rank": 5, "graph": None}, "d", counts)
+
+
+def test_a_single_value_may_need_features():
+    spec = recommender(task=Parameter(type="str", least_modalities={"masking": 2}))
+    assert modality_needs(spec, {"task": "masking"}) == {"n": 0, "n with --set task=masking": 2}
+    assert modality_needs(spec, {"task": "other"}) == {"n": 0}

@@ -25,6 +25,26 @@ from mmbench.plan import plan
         ({"seeds": [-1]}, "seed: "),
         ({"dataset": "unseen", "paradigm": "end2endd"}, "--paradigm end2endd"),
         ({"encoder": "oracle", "dataset": "toyshop", "hyperparameters": {"x": 1}}, "--set x"),
+        (
+            {"model": "LATTICE", "encoder": "classic", "hyperparameters": {"knn_k": 40}},
+            "--set knn_k=40: dataset 'toyshop' has 40 items: expected at most 39",
+        ),
+        (
+            {"model": "ContentKNN", "encoder": "classic", "hyperparameters": {"k": 39}},
+            "--set k=39: dataset 'toyshop' has 40 items: expected at most 38",
+        ),
+        (
+            {
+                "model": "PGL",
+                "encoder": "classic",
+                "hyperparameters": {"subgraph": "global", "svd_rank": 41},
+            },
+            "--set svd_rank=41: dataset 'toyshop' has 40 items: expected at most 40",
+        ),
+        (
+            {"model": "SLMRec", "encoder": "id", "hyperparameters": {"ssl_task": "FM"}},
+            "SLMRec with --set ssl_task=FM needs at least one modality of item features",
+        ),
     ],
 )
 def test_wrong_wishes_fail_before_any_work(toyshop_home, wish, told):

@@ -5,9 +5,9 @@ import pytest
 from mmbench.encoder_spec import EncoderSpec, encoder_spec, encoder_yaml
 from mmbench.errors import UsageError
 from mmbench.hyperparameters import training_parameters
+from mmbench.run_spec import RunSpec
 from mmbench.specs import (
     Protocol,
-    RunSpec,
     dataset_spec,
     names,
     parse,

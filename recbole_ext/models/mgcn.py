@@ -11,18 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
-from recbole_ext.graphs import (
-    Graph,
-    bipartite_weights,
-    interaction_graph,
-    interactions,
-    layer_sum,
-    product,
-)
+from recbole_ext.graphs import Graph, layer_sum, product
 from recbole_ext.item_features import Features, projections
 from recbole_ext.item_graphs import item_graph, nearest_neighbours, normalised
 from recbole_ext.losses import bpr_loss, info_nce, squares
 from recbole_ext.recommender import Recommender
+from recbole_ext.subgraphs import interactions_of
 
 ABSENT = -1e4  # the logit of a modality that is not there: finite, and exp of it is 0
 
@@ -91,15 +85,12 @@ class MGCN(Recommender):
     def _graphs(self, dataset: Any, k: int) -> None:
         """Make the user-item graph, its upper right part R and the item graph of each modality."""
         n_users, n_items = self.n_users, self.n_items
-        feat = dataset.inter_feat
-        pairs = feat[dataset.uid_field], feat[dataset.iid_field]
-        self.graph = interaction_graph(*pairs, n_users, n_items)
-        user, item = interactions(*pairs, n_items)
-        weight = bipartite_weights(user, item, n_users, n_items)
-        self.upper = Graph(user, item, weight, (n_users, n_items))
+        found = interactions_of(dataset, n_users, n_items)
+        self.graph, self.upper = found.whole, found.upper()
         neighbours, has = [], []
         for place, matrix in enumerate(self.features.matrices()):
-            edges = nearest_neighbours(matrix.detach(), self.features.mask(place), k)
+            mask, keep = self.features.mask(place), self.features.keep(place)
+            edges = nearest_neighbours(matrix.detach(), mask, k, keep)
             neighbours.append(item_graph(edges._replace(value=normalised(edges, n_items)), n_items))
             has.append(torch.bincount(edges.row, minlength=n_items) > 0)
         self.neighbours = nn.ModuleList(neighbours)

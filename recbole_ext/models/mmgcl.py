@@ -9,22 +9,23 @@ Written from the paper's abstract, accounts of it and the authors' code, without
 hand; no equation numbers are given for that reason. `MMGCL._contrast` says what was decided.
 """
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
-from recbole_ext.graphs import Graph, interaction_graph, layer_sum
+from recbole_ext.graphs import interaction_graph, layer_sum
 from recbole_ext.item_features import Features, projections
 from recbole_ext.losses import bpr_loss, info_nce, squares
 from recbole_ext.recommender import Recommender
+from recbole_ext.signals import replaced
 
 
 class Draw(NamedTuple):
     """What a step draws.
 
-    weights: of each signal's graph without the dropped edges, (n_edges,) each.
+    weights: the graph's entries without the dropped edges, (n_edges,) for each signal.
     masked: the modality that is masked. noise: (n_items, d) what stands in its place.
     perturbed: the modality that a challenging negative has from another item.
     """
@@ -64,16 +65,12 @@ class MMGCL(Recommender):
         self.fuse_user, self.fuse_item = projections((width, width), self.dim)
         for table in (self.user_embedding, self.item_embedding):
             nn.init.xavier_uniform_(table.weight)
-        self._build_graphs(dataset)
+        self._build_graph(dataset)
 
-    def _build_graphs(self, dataset: Any) -> None:
+    def _build_graph(self, dataset: Any) -> None:
         feat = dataset.inter_feat
         pairs = feat[dataset.uid_field], feat[dataset.iid_field]
-        graphs = [
-            interaction_graph(*pairs, self.n_users, self.n_items)
-            for _ in range(2 + len(self.features))
-        ]
-        self.graph, self.dropped = graphs[0], nn.ModuleList(graphs[1:])  # one for each signal
+        self.graph = interaction_graph(*pairs, self.n_users, self.n_items)
         n = len(self.graph.columns) // 2
         user, item = self.graph.rows[:n], self.graph.columns[:n].long() - self.n_users
         by_item = (item * self.n_users + user).argsort()
@@ -85,21 +82,25 @@ class MMGCL(Recommender):
         pairs = zip(self.projection, self.features.matrices(), strict=True)
         return [self.item_embedding.weight, *(layer(matrix) for layer, matrix in pairs)]
 
-    def propagated(self, graph: Graph, signals: list[Tensor]) -> Tensor:
-        """Return the mean over layers of signals on a graph, (n_nodes, n_signals * d)."""
+    def propagated(self, signals: list[Tensor], weights: Tensor | None = None) -> Tensor:
+        """Return the mean over layers of signals on the graph, (n_nodes, n_signals * d).
+
+        Args:
+            signals: the items' side of each. weights: the graph's entries; None: as they are.
+        """
         users = self.user_embedding.weight.repeat(1, len(signals))
         nodes = torch.cat([users, torch.cat(signals, dim=1)])  # (n_nodes, n_signals * d)
-        mean: Tensor = layer_sum(graph, nodes, self.n_layers) / (self.n_layers + 1)
+        mean: Tensor = layer_sum(self.graph, nodes, self.n_layers, weights) / (self.n_layers + 1)
         return mean
 
     def vectors(self) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users and items: their signals side by side, fused."""
-        whole = self.propagated(self.graph, self.signals())
+        whole = self.propagated(self.signals())
         return self.fuse_user(whole[: self.n_users]), self.fuse_item(whole[self.n_users :])
 
     def draw(self) -> Draw:
         """Draw the two views of a step; every modality is masked with the same probability."""
-        weights = [self._without_dropped_edges() for _ in self.dropped]
+        weights = [self._without_dropped_edges() for _ in range(1 + len(self.features))]
         masked, perturbed = torch.randint(max(len(self.features), 1), (2,)).tolist()
         noise = nn.init.xavier_uniform_(torch.empty_like(self.item_embedding.weight))
         return Draw(weights, masked, noise.detach(), perturbed)
@@ -123,7 +124,7 @@ class MMGCL(Recommender):
         other = interaction[self.NEG_ITEM_ID]
         rows = torch.cat([user, item + self.n_users, other + self.n_users])  # (3 n,)
         signals = self.signals()
-        u, i, j = embedding(rows, self.propagated(self.graph, signals)).chunk(3)
+        u, i, j = embedding(rows, self.propagated(signals)).chunk(3)
         positive, negative = self.fuse_item(torch.cat([i, j])).chunk(2)
         loss = bpr_loss((self.fuse_user(u) * (positive - negative)).sum(1))
         contrast = self._contrast(rows, signals, (u, i), draw)
@@ -166,25 +167,17 @@ class MMGCL(Recommender):
         if not len(self.features):
             return whole
         noise = draw.noise * self.features.mask(draw.masked)[:, None]
-        found = embedding(rows, self.propagated(self.graph, [noise])).chunk(2)  # (n, d) each
+        found = embedding(rows, self.propagated([noise])).chunk(2)  # (n, d) each
         place = 1 + draw.masked
         return replaced(whole[0], place, found[0]), replaced(whole[1], place, found[1])
 
     def _edge_dropped(self, rows: Tensor, signals: list[Tensor], draw: Draw) -> Tensor:
         """Return nodes on graphs that have each lost edges of their own, (3 n, n_signals * d)."""
-        parts = []
-        graphs = cast("list[Graph]", self.dropped)
-        for graph, weights, signal in zip(graphs, draw.weights, signals, strict=True):
-            graph.weights = weights
-            parts.append(embedding(rows, self.propagated(graph, [signal])))  # (3 n, d)
+        parts = [
+            embedding(rows, self.propagated([signal], weights))  # (3 n, d)
+            for weights, signal in zip(draw.weights, signals, strict=True)
+        ]
         return torch.cat(parts, dim=1)
-
-
-def replaced(signals: Tensor, place: int, by: Tensor) -> Tensor:
-    """Return signals side by side, (n, n_signals * d), with one exchanged for `by`, (n, d)."""
-    dim = by.shape[1]
-    left, right = signals[:, : place * dim], signals[:, (place + 1) * dim :]
-    return torch.cat([left, by, right], dim=1)
 
 
 def hard_info_nce(anchor: Tensor, candidates: Tensor, hard: Tensor, temperature: float) -> Tensor:

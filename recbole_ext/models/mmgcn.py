@@ -27,7 +27,9 @@ class MMGCN(Recommender):
             `trainable_features`.
         dataset: a `MultimodalDataset`, the training part.
 
-    An item without a modality starts it with i_m = 0.
+    An item without a modality starts it with i_m = 0. As in the equations, no layer has a bias, a
+    message is the mean of the neighbours, and u_m and i_m come in as they are; published code has
+    biases, brings u_m and i_m to length one and takes the mean over the modalities, not their sum.
 
     Raises:
         ValueError: the dataset has no modality.

@@ -113,7 +113,7 @@ class PGL(Recommender):
         u, (i, j) = parts[0], (parts[1] + embedding(pair, latent)).chunk(2)
         loss = bpr_loss((u * (i - j)).sum(1))
         if self.contrast_weight:
-            # Of users and items the mean, as in the authors' code, whose weight is the default.
+            # Of users and items the mean, as in the authors' code; the default is of their logs.
             alike = (self._alignment(u) + self._alignment(i)) / 2
             loss = loss + self.contrast_weight * alike
         return loss

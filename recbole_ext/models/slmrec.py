@@ -18,6 +18,7 @@ from recbole_ext.graphs import interaction_graph, layer_sum
 from recbole_ext.item_features import Features, projections
 from recbole_ext.losses import info_nce
 from recbole_ext.recommender import Recommender
+from recbole_ext.signals import replaced
 
 
 class SLMRec(Recommender):
@@ -33,6 +34,9 @@ class SLMRec(Recommender):
         ValueError: FM without features.
 
     A signal is what flows along one graph: the ID embeddings, then each modality's projection.
+
+    The main loss compares by cosine while scores are products, as in the authors' code: how long
+    an item's vector is counts in the ranking, and no loss here has a say in it.
     """
 
     def __init__(self, config: Any, dataset: Any) -> None:
@@ -154,10 +158,3 @@ class SLMRec(Recommender):
         of_items = self.fuse_item(items), self.fuse_item(other_items)
         tau = self.ssl_temperature
         return info_nce(*of_users, tau) + info_nce(*of_items, tau)
-
-
-def replaced(signals: Tensor, place: int, by: Tensor) -> Tensor:
-    """Return signals side by side, (n, n_signals * d), with one exchanged for `by`, (n, d)."""
-    dim = by.shape[1]
-    left, right = signals[:, : place * dim], signals[:, (place + 1) * dim :]
-    return torch.cat([left, by, right], dim=1)

@@ -13,18 +13,12 @@ from torch import Tensor, nn
 from torch.fft import irfft, rfft
 from torch.nn.functional import dropout, embedding, linear
 
-from recbole_ext.graphs import (
-    Graph,
-    bipartite_weights,
-    interaction_graph,
-    interactions,
-    layer_sum,
-    product,
-)
+from recbole_ext.graphs import layer_sum, product
 from recbole_ext.item_features import Features, projections
 from recbole_ext.item_graphs import Edges, item_graph, nearest_neighbours, normalised
 from recbole_ext.losses import bpr_loss, info_nce, squares
 from recbole_ext.recommender import Recommender
+from recbole_ext.subgraphs import interactions_of
 
 
 class SMORE(Recommender):
@@ -55,15 +49,12 @@ class SMORE(Recommender):
         self._hold_parameters(config["embedding_size"])
 
     def _hold_graphs(self, dataset: Any, k: int) -> None:
-        feat = dataset.inter_feat
-        pairs = feat[dataset.uid_field], feat[dataset.iid_field]
-        self.graph = interaction_graph(*pairs, self.n_users, self.n_items)
-        user, item = interactions(*pairs, self.n_items)
-        weight = bipartite_weights(user, item, self.n_users, self.n_items)
-        self.R = Graph(user, item, weight, (self.n_users, self.n_items))
+        found = interactions_of(dataset, self.n_users, self.n_items)
+        self.graph, self.R = found.whole, found.upper()
         parts = []
         for m, matrix in enumerate(self.features.matrices()):
-            edges = nearest_neighbours(matrix.detach(), self.features.mask(m), k)
+            mask, keep = self.features.mask(m), self.features.keep(m)
+            edges = nearest_neighbours(matrix.detach(), mask, k, keep)
             parts.append(edges._replace(value=normalised(edges, self.n_items)))
         parts.append(largest(parts, self.n_items))
         self.item_graphs = nn.ModuleList(item_graph(edges, self.n_items) for edges in parts)

@@ -32,6 +32,40 @@ def test_every_default_can_be_set_and_lies_in_its_range(model):
         assert given.keys() == known.keys()
 
 
+@pytest.mark.parametrize("model", TABLE)
+def test_what_a_value_rests_on_is_there(model):
+    known = recommender_spec(model).parameters
+    for parameter in known.values():
+        assert set(parameter.when) <= set(known)
+        assert set(parameter.least_modalities) <= {str(each) for each in parameter.choices or ()}
+
+
+LEAVING = [
+    (name, key)
+    for name in TABLE
+    for key, parameter in recommender_spec(name).parameters.items()
+    if parameter.leaves
+]
+
+
+@pytest.mark.parametrize(("model", "key"), LEAVING)
+def test_a_value_that_a_dataset_has_room_for_is_taken_and_the_next_is_not(make, model, key):
+    """The bound of the YAML is that of the recommender: every item has every modality here."""
+    leaves = recommender_spec(model).parameters[key].leaves
+    when = {k: v for k, v in recommender_spec(model).parameters[key].when.items() if v is not None}
+    most = min({"users": 40, "items": 30}[noun] - over for noun, over in leaves.items())
+    for value in (most, most + 1):
+        config, dataset = make(model, **when, **{key: value})
+        for features in dataset.features.values():
+            features.matrix[1:], features.mask[1:] = torch.rand(features.matrix[1:].shape), True
+        part = dataset.build()[0]
+        if value == most:
+            model_class(model)(config, part)
+        else:
+            with pytest.raises(ValueError, match=key):
+                model_class(model)(config, part)
+
+
 @pytest.mark.parametrize("model", [name for name in TABLE if name != "Pop"])
 def test_the_checkerboard_is_learned(make, model):
     fitted = fit(*make(model))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from recbole.data.interaction import Interaction
+from slopes import wrong_slopes
 
 from recbole_ext.models import LGMRec
 from recbole_ext.models import lgmrec as module
@@ -130,6 +131,18 @@ def test_the_loss_is_the_papers_with_the_noise_that_was_drawn(make, temperature)
     members = [paper.members(m, noise[:, m]) for m in paper.places]
     torch.manual_seed(7)
     assert model.calculate_loss(batch()).item() == pytest.approx(paper.loss(members), rel=1e-5)
+
+
+def test_both_sides_of_the_contrast_learn(make):
+    chosen = {"contrast_weight": 0.3, "reg_weight": 0.1, "temperature": 0.5}
+    model, part = build(make, ("image", "text", "audio"), dropout=0.0, **chosen)
+    model.eval()  # no noise: what is written down would have to draw it, too
+
+    def written():
+        paper = Paper(model, part)
+        return paper.loss([paper.members(m) for m in paper.places])
+
+    assert wrong_slopes(model, lambda: model.calculate_loss(batch()), written) == []
 
 
 def test_the_loss_is_the_papers_with_the_dependencies_that_were_left_out(make):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from content import with_content
 from recbole.data.interaction import Interaction
+from slopes import wrong_slopes
 
 from recbole_ext.models import MGCN
 
@@ -114,8 +115,8 @@ def test_the_vectors_are_the_papers(make, features, layers, item_layers):
     assert np.allclose(torch.cat(model.vectors()).detach().numpy(), expected, atol=1e-5)
 
 
-def test_the_loss_is_the_papers(make):
-    model, part = made(make)
+def written(model, part):
+    """L_BPR + lambda_C L_C + lambda_E |E|^2 of the batch."""
     behaviour, fused, total = dense(model, part)
     users, n = np.array(BATCH["user_id"]), model.n_users
     positives, negatives = (n + np.array(BATCH[key]) for key in ("item_id", "neg_item_id"))
@@ -124,7 +125,18 @@ def test_the_loss_is_the_papers(make):
     expected += 0.2 * sum((part**2).sum() for part in (u, i, j)) / 2 / len(users)
     for rows in (users, positives):
         expected += 0.3 * contrast(fused[rows], behaviour[rows], 0.2)
-    assert model.calculate_loss(batch()).item() == pytest.approx(expected, abs=1e-5)
+    return expected
+
+
+def test_the_loss_is_the_papers(make):
+    model, part = made(make)
+    assert model.calculate_loss(batch()).item() == pytest.approx(written(model, part), abs=1e-5)
+
+
+def test_both_sides_of_the_contrast_learn(make):
+    model, part = made(make)
+    loss = model.calculate_loss
+    assert wrong_slopes(model, lambda: loss(batch()), lambda: written(model, part)) == []
 
 
 def test_what_an_item_lacks_adds_nothing_to_it(make):

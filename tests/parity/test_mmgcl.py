@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from recbole.data.interaction import Interaction
+from slopes import wrong_slopes
 
 from recbole_ext.models import MMGCL
 
@@ -114,17 +115,31 @@ def test_vectors_are_the_fused_means_of_the_layers(make, n_layers):
     assert np.allclose(items, fused(model.fuse_item, [part for _, part in parts]), atol=1e-5)
 
 
-@pytest.mark.parametrize("features", [("image",), ("image", "text", "audio")])
-def test_the_loss_is_bpr_contrast_and_regulariser(make, features):
-    model = build(make, features, edge_dropout=0.3, ssl_weight=0.7, reg_weight=0.2)
-    draw = model.draw()
+WEIGHTS = {"edge_dropout": 0.3, "ssl_weight": 0.7, "reg_weight": 0.2}
+
+
+def written(model, draw):
+    """BPR, contrast and regulariser of the batch."""
     users, items = (number(each) for each in model.vectors())
     u, i, j = BATCH.values()
     margin = (users[u] * (items[i] - items[j])).sum(1)
     e_u, e_i = number(model.user_embedding.weight), number(model.item_embedding.weight)
     squares = sum((rows**2).sum() for rows in (e_u[u], e_i[i], e_i[j])) / len(u)
-    expected = np.log1p(np.exp(-margin)).mean() + 0.7 * contrast(model, draw) + 0.2 * squares
-    assert model.objective(batch(), draw).item() == pytest.approx(expected, abs=1e-5)
+    return np.log1p(np.exp(-margin)).mean() + 0.7 * contrast(model, draw) + 0.2 * squares
+
+
+@pytest.mark.parametrize("features", [("image",), ("image", "text", "audio")])
+def test_the_loss_is_bpr_contrast_and_regulariser(make, features):
+    model = build(make, features, **WEIGHTS)
+    draw = model.draw()
+    assert model.objective(batch(), draw).item() == pytest.approx(written(model, draw), abs=1e-5)
+
+
+def test_anchors_candidates_and_challenging_negatives_learn(make):
+    model = build(make, **WEIGHTS, n_layers=1)
+    draw = model.draw()
+    loss = model.objective
+    assert wrong_slopes(model, lambda: loss(batch(), draw), lambda: written(model, draw)) == []
 
 
 def test_a_graph_without_its_dropped_edges_is_normalised_anew(make):
@@ -147,7 +162,7 @@ def test_without_dropout_the_graph_stays(make):
 def test_a_view_masks_the_modality_that_was_drawn_and_no_other(make):
     model = build(make, ("image", "text", "audio"))
     rows = torch.tensor([1, 2, 3 + model.n_users, 4 + model.n_users])
-    nodes = model.propagated(model.graph, model.signals())[rows]
+    nodes = model.propagated(model.signals())[rows]
     for place in range(3):
         draw = model.draw()._replace(masked=place)
         view = torch.cat(model._masked(rows, tuple(nodes.chunk(2)), draw))
@@ -173,3 +188,17 @@ def test_views_do_not_change_the_ranking(make):
     before = model.vectors()
     model.calculate_loss(batch())
     assert all(torch.equal(*pair) for pair in zip(before, model.vectors(), strict=True))
+
+
+def test_a_step_leaves_nothing_to_the_next(make):
+    """Two losses before either way back: each has the gradient that it has alone."""
+    model = build(make, edge_dropout=0.5)
+    draws, weights = [model.draw(), model.draw()], model.graph.weights.clone()
+    learned = list(model.parameters())
+    alone = [torch.autograd.grad(model.objective(batch(), draw), learned) for draw in draws]
+    together = [model.objective(batch(), draw) for draw in draws]
+    for loss, expected in zip(together, alone, strict=True):
+        found = torch.autograd.grad(loss, learned)
+        assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    assert not torch.equal(alone[0][0], alone[1][0])
+    assert torch.equal(model.graph.weights, weights)

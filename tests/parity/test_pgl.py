@@ -5,6 +5,7 @@ import pytest
 import torch
 from content import with_content
 from recbole.data.interaction import Interaction
+from slopes import wrong_slopes
 
 from recbole_ext.graphs import bipartite_weights
 from recbole_ext.item_graphs import Edges
@@ -126,6 +127,16 @@ def test_the_loss_is_the_papers_on_the_drawn_sub_graph(make, subgraph):
         assert np.allclose(a, normalised((a > 0) * 1.0), atol=1e-6)
     expected = expected_loss(model, dense(model, part, a, (0.1, 0.9)))
     assert model.calculate_loss(batch()).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_both_views_of_the_contrast_learn(make):
+    model, part = made(make)
+    a = whole(model.graph)
+
+    def written():
+        return expected_loss(model, dense(model, part, a, (0.1, 0.9)))
+
+    assert wrong_slopes(model, lambda: model.calculate_loss(batch()), written) == []
 
 
 def test_a_local_sub_graph_is_drawn_anew_and_ranking_does_not_see_it(make):

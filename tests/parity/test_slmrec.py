@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from recbole.data.interaction import Interaction
+from slopes import wrong_slopes
 
 from recbole_ext.models import SLMRec
 
@@ -22,9 +23,13 @@ def build(make, features=("image", "text"), **settings):
     return model
 
 
-def loss(model, draw=None, **changed):
+def objective(model, draw=None, **changed):
     rows = {name: torch.tensor(ids) for name, ids in {**BATCH, **changed}.items()}
-    return model.objective(Interaction(rows), draw).item()
+    return model.objective(Interaction(rows), draw)
+
+
+def loss(model, draw=None, **changed):
+    return objective(model, draw, **changed).item()
 
 
 def number(tensor):
@@ -93,12 +98,17 @@ def test_vectors_are_the_fused_means_of_the_layers(make, n_layers):
 @pytest.mark.parametrize("features", [(), ("image",), ("image", "text", "audio")])
 def test_fine_and_coarse(make, features):
     model = build(make, features, ssl_weight=0.7, ssl_temperature=0.3)
+    assert loss(model) == pytest.approx(fine_and_coarse(model), abs=1e-5)
+
+
+def fine_and_coarse(model):
+    """The main loss and the contrasts of each modality with those before it."""
     first, *others = (items[ITEM] for _, items in whole(model))
     expected = main_loss(model)
     for joint, single, other in zip(model.joint, model.single, others, strict=True):
         first = linear(joint, first)
         expected += 0.7 * info_nce(first, linear(single, other), 0.3)
-    assert loss(model) == pytest.approx(expected, abs=1e-5)
+    return expected
 
 
 def test_only_the_last_of_several_spaces_is_coarse(make):
@@ -110,13 +120,20 @@ def test_only_the_last_of_several_spaces_is_coarse(make):
 
 def test_feature_masking(make):
     model = build(make, ssl_task="FM", ssl_weight=0.7)
+    assert loss(model, MASKED) == pytest.approx(feature_masking(model), abs=1e-5)
+
+
+MASKED = torch.tensor([2, 0])
+
+
+def feature_masking(model):
+    """The main loss and the contrast of two views, each without the signal that is masked."""
     views = []
-    for place in (2, 0):
+    for place in MASKED.tolist():
         view = signals(model)
         view[place] = np.zeros_like(view[place])
         views.append([propagated(model, signal) for signal in view])
-    expected = main_loss(model) + 0.7 * two_views(model, views)
-    assert loss(model, torch.tensor([2, 0])) == pytest.approx(expected, abs=1e-5)
+    return main_loss(model) + 0.7 * two_views(model, views)
 
 
 def test_two_views_never_mask_the_same_signal(make):
@@ -128,12 +145,31 @@ def test_two_views_never_mask_the_same_signal(make):
 def test_feature_dropout(make):
     model = build(make, ssl_task="FD", ssl_weight=0.7, feature_dropout=0.4)
     draw = model.draw()
+    assert loss(model, draw) == pytest.approx(feature_dropout(model, draw), abs=1e-5)
+
+
+def feature_dropout(model, draw):
+    """The main loss and the contrast of two views, each without the numbers that are dropped."""
     views = []
     for factors in draw:
         parts = zip(signals(model), np.split(number(factors), 3, axis=1), strict=True)
         views.append([propagated(model, signal * factor) for signal, factor in parts])
-    expected = main_loss(model) + 0.7 * two_views(model, views)
-    assert loss(model, draw) == pytest.approx(expected, abs=1e-5)
+    return main_loss(model) + 0.7 * two_views(model, views)
+
+
+TASKS = {
+    "FAC": (lambda _model: None, lambda model, _draw: fine_and_coarse(model)),
+    "FM": (lambda _model: MASKED, lambda model, _draw: feature_masking(model)),
+    "FD": (lambda model: model.draw(), feature_dropout),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_both_sides_of_every_contrast_learn(make, task):
+    model = build(make, ssl_task=task, ssl_weight=0.7, ssl_temperature=0.3, n_layers=1)
+    drawn, written = TASKS[task]
+    draw = drawn(model)
+    assert wrong_slopes(model, lambda: objective(model, draw), lambda: written(model, draw)) == []
 
 
 def test_what_is_not_dropped_is_scaled_up(make):

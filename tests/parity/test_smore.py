@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from recbole.data.interaction import Interaction
+from slopes import wrong_slopes
 
 from recbole_ext.models import SMORE
 
@@ -116,8 +117,15 @@ def test_vectors_are_the_papers(make, features):
     assert np.allclose(found, sum(expected(weights(model), dataset)), atol=1e-5)
 
 
-def test_the_loss_is_the_papers(make):
-    model, dataset = build(make, cl_weight=0.5, temperature=0.3, reg_weight=0.2)
+WEIGHTS = {"cl_weight": 0.5, "temperature": 0.3, "reg_weight": 0.2}
+
+
+def batch():
+    return Interaction({name: torch.tensor(numbers) for name, numbers in BATCH.items()})
+
+
+def written(model, dataset):
+    """L_BPR + lambda_1 L_CL + lambda_2 |E|^2 of the batch."""
     behaviour, side = expected(weights(model), dataset)
     rows = [np.array(BATCH["user_id"])]
     rows += [np.array(BATCH[name]) + model.n_users for name in ("item_id", "neg_item_id")]
@@ -125,8 +133,18 @@ def test_the_loss_is_the_papers(make):
     loss = np.log1p(np.exp(-(u * (i - j)).sum(1))).mean()
     loss += 0.5 * sum(info_nce(side[part], behaviour[part], 0.3) for part in rows[:2])
     loss += 0.2 / 2 * sum((part**2).sum() for part in (u, i, j)) / 3
-    batch = Interaction({name: torch.tensor(numbers) for name, numbers in BATCH.items()})
-    assert model.calculate_loss(batch).item() == pytest.approx(loss, abs=1e-5)
+    return loss
+
+
+def test_the_loss_is_the_papers(make):
+    model, dataset = build(make, **WEIGHTS)
+    assert model.calculate_loss(batch()).item() == pytest.approx(written(model, dataset), abs=1e-5)
+
+
+def test_both_sides_of_the_contrast_learn(make):
+    model, dataset = build(make, **WEIGHTS)
+    loss = model.calculate_loss
+    assert wrong_slopes(model, lambda: loss(batch()), lambda: written(model, dataset)) == []
 
 
 def test_fusion_is_a_circular_convolution(make):
