@@ -6,7 +6,8 @@ from mmbench.records import Record
 
 ENCODER = {"control": False, "weights": "pretrained", "of": None, "modalities": ["image"]}
 CONTROL = {"control": True, "weights": "none"}
-KEYS = ("commit", "search", "seconds", "memory", "parameters", "energy_wh", "ended")
+KEYS = ("command", "commit", "ended", "energy_wh", "epochs", "error", "memory", "parameters")
+KEYS += ("search", "seconds")
 
 
 def add(folder, model, encoder, seed, recall, per_user=None, **changed):

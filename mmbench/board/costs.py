@@ -15,12 +15,14 @@ class Cost:
 
     head: its name and unit. path: the keys in a record that lead to it.
     over: how the seeds are put together. always: whether it is shown where no record has it.
+    instead: the keys that lead to it in records of another paradigm.
     """
 
     head: str
     path: tuple[str, ...]
     over: Callable[[Iterable[float]], float] = mean
     always: bool = True
+    instead: tuple[str, ...] = ()
 
 
 COSTS = {
@@ -30,6 +32,12 @@ COSTS = {
     "host_peak_mb": Cost("memory MiB", ("memory", "host_peak_mb"), max),
     "gpu_peak_mb": Cost("GPU memory MiB", ("memory", "gpu_peak_mb"), max, always=False),
     "parameters": Cost("parameters", ("parameters", "all")),
+    "encoder_trained": Cost(
+        "encoder's trained",
+        ("parameters", "encoder", "trainable"),
+        always=False,
+        instead=("finetuning", "parameters", "trainable"),
+    ),
     "energy_wh": Cost("energy Wh", ("energy_wh",)),
 }
 
@@ -37,7 +45,8 @@ COSTS = {
 def cost(cell: Cell, name: str) -> float | None:
     """Return one of `COSTS` of a cell."""
     kind = COSTS[name]
-    found = [_number(record.values, kind.path) for record in cell.records]
+    paths = (kind.path, kind.instead) if kind.instead else (kind.path,)
+    found = [_number(record.values, path) for record in cell.records for path in paths]
     known = [value for value in found if value is not None]
     return kind.over(known) if known else None
 

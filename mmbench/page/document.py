@@ -1,5 +1,7 @@
-"""A page of HTML that is whole in itself: no scripts, nothing fetched, light and dark."""
+"""A page of HTML that is whole in itself: nothing fetched or run but its own, light and dark."""
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from html import escape
 
@@ -28,19 +30,28 @@ td { font-variant-numeric: tabular-nums; }
 """
 
 
-def document(heading: str, style: str, parts: Sequence[str]) -> str:
+def document(heading: str, style: str, parts: Sequence[str], script: str = "") -> str:
     """Return the page.
 
     Args:
         heading: its title, and the first line of it; plain text.
         style: what this page adds to the style of all.
         parts: HTML, below the heading.
+        script: what the page runs when it is read; the browser runs nothing else.
     """
     body = "\n".join([f"<h1>{escape(heading)}</h1>", *parts])
+    run = f"<script>{script}</script>\n" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(heading)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<body>\n<main>\n{body}\n</main>\n{run}</body>\n</html>\n"
     )
+
+
+def _policy(script: str) -> str:
+    if not script:
+        return _POLICY
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return f"{_POLICY}; script-src 'sha256-{digest}'"
