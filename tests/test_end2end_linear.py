@@ -1,16 +1,27 @@
 """A map behind an encoder trains end to end from kept vectors: the same numbers, no pass."""
 
+import shutil
+
 import pytest
 import tiny_transformers as tiny
 import torch
 
 from mmbench.end2end.encoders import encoders
 from mmbench.extract import extract
+from mmbench.home import Home
 from mmbench.plan import plan
 from mmbench.progress import Silent
 from mmbench.trial import execute
 
 FEW = {"epochs": 3, "train_batch_size": 256, "embedding_size": 8, "feature_size": 8}
+
+
+@pytest.fixture(scope="module")
+def toyshop_home(toyshop_home, tmp_path_factory):
+    """A home of its own: what is kept of pictures is counted elsewhere."""
+    root = tmp_path_factory.mktemp("linear")
+    shutil.copytree(toyshop_home.datasets, root / "datasets")
+    return Home(root)
 
 
 @pytest.fixture(scope="module")
