@@ -61,6 +61,7 @@ def files(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_machines_that_do_not_see_the_home(cluster, home, monkeypatch):
     # All raylets are on this machine, so what they would find out is said in their place.
     monkeypatch.setattr(verb, "everywhere", lambda home: False)

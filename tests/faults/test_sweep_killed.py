@@ -101,6 +101,7 @@ def test_a_training_whose_worker_was_killed_is_done_again(ray_here, tiny, undist
     assert Path.cwd() == here
 
 
+@pytest.mark.slow
 def test_a_worker_that_keeps_dying_is_a_failed_point_and_the_sweep_goes_on(ray_here, tiny):
     kills = Kills(number=1, evaluation=2)
     outcome = swept(tiny, cell(tiny, **SLOWER), callbacks=[kills], retries=0)
