@@ -15,9 +15,9 @@ from mmbench.datasets.dataset import Dataset
 from mmbench.encoders.base import Control, Items, Rows
 from mmbench.encoders.network import Network
 from mmbench.errors import UsageError
-from mmbench.extraction.fusion import FUSED, fuse
+from mmbench.extraction.fusion import fuse
 from mmbench.extraction.modality import Extracted, extracted
-from mmbench.feature_plan import FeaturePlan, plan_features, weights
+from mmbench.feature_plan import FUSED, FeaturePlan, plan_features, weights
 from mmbench.features import META, Feature, FeatureSet
 from mmbench.home import Home
 from mmbench.machine import Machine

@@ -16,13 +16,14 @@ from mmbench.encoders import BACKENDS
 from mmbench.encoders.base import Backend, Control, Surroundings
 from mmbench.encoders.network import Network
 from mmbench.errors import UsageError
-from mmbench.extraction.fusion import FUSED
 from mmbench.finetuned.network import FinetunedNetwork
 from mmbench.finetuned.told import Told, find_told
 from mmbench.fingerprint import SHORT, fingerprint
 from mmbench.home import Home
 from mmbench.machine import Machine
 from mmbench.specs import Encoding
+
+FUSED = "fused"  # the one modality that is left where they are fused
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from mmbench.benchmark import Benchmark
 from mmbench.crossing import crossed, to_finetune, unusual
 from mmbench.errors import UsageError
 from mmbench.finetuned.told import META
-from mmbench.finetuning.finetune import finetune
 from mmbench.finetuning.plan import FinetunePlan, plan_finetuning
 from mmbench.finetuning.settings import Settings
 from mmbench.machine import Machine
@@ -67,6 +66,8 @@ def make_all(
 
 def _make(planned: FinetunePlan, progress: Progress) -> str:
     """Fine-tune, or go on with what was stopped; return the encoder's name."""
+    from mmbench.finetuning.finetune import finetune  # torch: most sweeps train no encoder
+
     said = planned.encoding
     return finetune(
         planned.spec.name,

@@ -22,6 +22,7 @@ from mmbench.feature_plan import FeaturePlan
 from mmbench.features import FeatureSet
 from mmbench.hyperparameters import files
 from mmbench.item_graph import ITEM_GRAPH, ItemGraph, read_item_graph
+from mmbench.lists import LISTED, told
 from mmbench.missing import FROM_TRAINING, Completed, complete
 from mmbench.paradigm import END2END
 from mmbench.plan import Planned, done, plan
@@ -188,10 +189,9 @@ def _config(planned: Planned) -> Config:
 def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
     """Rank the test part, once; return the keys of the record and the per-user metrics."""
     start = perf_counter()
-    ranking = recbole.evaluate(fitted.recbole, "test")
+    ranking = recbole.evaluate(fitted.recbole, "test", LISTED)
     rank = perf_counter() - start
-    trained, model = fitted.recbole.trained, fitted.recbole.model
-    spec = recommender_spec(fitted.planned.trial.model)
+    trained, spec = fitted.recbole.trained, recommender_spec(fitted.planned.trial.model)
     values = common(fitted.planned, "ok", started) | {
         "metrics": {"valid": trained.valid.mean(), "test": ranking.mean()},
         "epochs": {
@@ -204,7 +204,7 @@ def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any],
             "train": fitted.seconds,
             "rank": rank,
         },
-        "parameters": _counts(model) if spec.trained else {"all": 0, "trainable": 0},
+        "parameters": _counts(fitted.recbole.model) if spec.trained else {"all": 0, "trainable": 0},
         "memory": {
             "host_peak_mb": meter.host_peak_mb(),
             "gpu_peak_mb": gpu_peak_mb(fitted.planned.device),
@@ -222,7 +222,7 @@ def score(fitted: Fit, meter: Meter, started: datetime) -> tuple[dict[str, Any],
         values["dropped"] = fitted.dropped
     if trained.resumed:
         values["resumed"] = True
-    return values, {"users": ranking.users, **ranking.values}
+    return values, {"users": ranking.users, **ranking.values, **told(ranking.lists)}
 
 
 def _counts(model: nn.Module) -> dict[str, int]:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from recbole_ext.beyond_accuracy import PER_GROUP, PER_LIST, Exposure, ListMeans, group_recall
 from recbole_ext.config import Config
+from recbole_ext.lists import Lists, Sample
 from recbole_ext.metrics import ACCURACY, Found, accuracy
 from recbole_ext.pairs import Pairs, sorted_keys, without
 from recbole_ext.topk import best
@@ -34,6 +35,7 @@ from recbole.data.interaction import Interaction  # isort: skip - needs the alia
 METRICS = (*ACCURACY, *PER_LIST, *PER_GROUP)
 BYTES_PER_SCORE = 12  # the score, its copy in some models, the search for ties
 CACHE_MB = 16  # a processor reads such a block from its cache, and its memory is used again
+LISTED = 20  # items of a list that is returned, at most
 CACHE_ROWS = 256  # fewer rows would read the items' vectors too often
 
 
@@ -44,11 +46,13 @@ class Ranking:
     users: (n_users,) user ids as written in the interactions.
     values: "recall@20" → (n_users,) float64; NaN where a metric says nothing of a user.
     aggregates: "itemcoverage@20" → what is a number of all lists together.
+    lists: what some of the users were recommended; None where nobody asked for it.
     """
 
     users: NDArray[np.str_]
     values: Mapping[str, NDArray[np.float64]]
     aggregates: Mapping[str, float] = field(default_factory=dict)
+    lists: Lists | None = None
 
     def mean(self) -> dict[str, float]:
         """Return every metric at full precision: the averages over the users, and the aggregates.
@@ -115,8 +119,14 @@ class Evaluator:
                 raise ValueError(f"metrics: {name} needs the training popularity of the items")
 
     @torch.no_grad()
-    def rank(self, model: nn.Module) -> Ranking:
+    def rank(
+        self, model: nn.Module, listed: int = 0, items: NDArray[np.str_] | None = None
+    ) -> Ranking:
         """Return every user's metrics under a model.
+
+        Args:
+            listed: of how many users the lists are returned, too. items: (n_items,) item ids by
+                internal id, which they are made of.
 
         Its `full_sort_predict` must give scores of their own: they are overwritten, as by RecBole.
 
@@ -127,6 +137,8 @@ class Evaluator:
         ranks = torch.empty_like(self.positives.item, dtype=torch.int32)  # of every positive
         exposure = Exposure(self.n_items, self.cutoffs, self.device)
         means = self._list_means()
+        users = self.tokens[self.users.cpu().numpy()]
+        sample = Sample(users, 0 if items is None else listed, LISTED)
         n_rows = self._rows()
         for first in range(0, len(self.users), n_rows):
             last = min(first + n_rows, len(self.users))
@@ -134,9 +146,10 @@ class Evaluator:
             lists, ranks[self.positives.slice(first, last)] = self._lists(scores, first, last)
             exposure.add(lists)
             means.add(lists, first)
+            sample.add(lists, first)
         values, aggregates = self._values(ranks)
-        users = self.tokens[self.users.cpu().numpy()]
-        return Ranking(users, values | means.values(), aggregates | exposure.aggregates())
+        shown = None if items is None else sample.lists(items)
+        return Ranking(users, values | means.values(), aggregates | exposure.aggregates(), shown)
 
     def _rows(self) -> int:
         """Return how many users a block has."""

@@ -74,9 +74,15 @@ def fit(
     return Fit(model, trainer.fit(), config, parts, joint)
 
 
-def evaluate(fit: Fit, part: Literal["valid", "test"] = "test") -> Ranking:
-    """Rank a part with a trained recommender; nothing is chosen here."""
-    return _evaluator(fit.config, fit.parts, part).rank(fit.model)
+def evaluate(fit: Fit, part: Literal["valid", "test"] = "test", listed: int = 0) -> Ranking:
+    """Rank a part with a trained recommender; nothing is chosen here.
+
+    Args:
+        listed: of how many users the lists are returned beside the metrics.
+    """
+    whole = fit.parts["train"]
+    items = whole.field2id_token[whole.iid_field] if listed else None
+    return _evaluator(fit.config, fit.parts, part).rank(fit.model, listed, items)
 
 
 def _evaluator(config: Config, parts: dict[str, Any], part: Literal["valid", "test"]) -> Evaluator:

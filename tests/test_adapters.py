@@ -7,7 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_networks import CASES, CONTENTS, factory
 
-from mmbench.adapters import adapt
+from mmbench.adapters.adapted import adapt
 from mmbench.adapters.table import ADAPTERS
 from mmbench.errors import UsageError
 

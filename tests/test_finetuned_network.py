@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_networks import CASES, CONTENTS, factory
 
-from mmbench.adapters import adapt
+from mmbench.adapters.adapted import adapt
 from mmbench.adapters.table import ADAPTERS
 from mmbench.encoders import BACKENDS
 from mmbench.finetuned.network import SHARED, FinetunedNetwork

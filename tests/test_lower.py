@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_networks import CASES, CONTENTS, factory
 
-from mmbench.adapters import adapt
+from mmbench.adapters.adapted import adapt
 from mmbench.encoders.lower import Inputs, lower_layers
 from mmbench.encoders.state_file import StateFile
 from mmbench.errors import UsageError

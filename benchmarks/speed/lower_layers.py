@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from tabulate import tabulate
 
-from mmbench.adapters import adapt
+from mmbench.adapters.adapted import adapt
 from mmbench.encoders import BACKENDS
 from mmbench.encoders.base import Surroundings
 from mmbench.encoders.lower import Inputs, lower_layers

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmbench.adapters import Adapted, adapt
+from mmbench.adapters.adapted import Adapted, adapt
 from mmbench.adapters.linear import behind
 from mmbench.adapters.table import ADAPTERS
 from mmbench.datasets.dataset import Dataset

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from mmbench.encoders.base import Mask, Matrix
 from mmbench.errors import UsageError
 from mmbench.features import Feature
-
-FUSED = "fused"  # the one modality that is left
 
 
 def fuse(modalities: Mapping[str, Feature], how: str) -> Feature:
@@ -59,6 +56,8 @@ def _components(modalities: Mapping[str, Feature], present: Mask, n: int) -> Mat
     most = min(int(present.sum()) - 1, rows.shape[1])
     if n > most:
         raise UsageError(f"--fuse pca:{n}: these features have {most} components at most")
+    from sklearn.decomposition import PCA  # a second to import, and every training imports us
+
     fitted = PCA(n, svd_solver="covariance_eigh").fit(rows[present])
     fused = np.zeros((len(rows), n), np.float32)  # (n_items, n)
     fused[present] = fitted.transform(rows[present])

@@ -7,7 +7,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from mmbench.adapters import adapt
+from mmbench.adapters.adapted import adapt
 from mmbench.encoders.network import Network, Pixels, Tokens
 from mmbench.errors import UsageError
 from mmbench.finetuned.told import WEIGHTS, Told

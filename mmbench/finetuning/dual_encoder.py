@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mmbench.adapters import Adapted
+from mmbench.adapters.adapted import Adapted
 from mmbench.finetuning.content import Content
 from mmbench.finetuning.gradient_caching import Side
 

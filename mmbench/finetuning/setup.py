@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mmbench.adapters import Adapted, adapt
+from mmbench.adapters.adapted import Adapted, adapt
 from mmbench.adapters.linear import behind
 from mmbench.encoders.frozen import frozen_vectors
 from mmbench.encoders.network import Network

@@ -1,4 +1,4 @@
-"""A training that runs in a thread and stands still between two evaluations."""
+"""A training that runs in a thread, one evaluation ahead of what is asked for."""
 
 import threading
 from collections.abc import Callable
@@ -16,12 +16,14 @@ class Stopped(BaseException):
 class Session:
     """Runs `work`, which reports on its way and returns its last report.
 
-    It goes on only while somebody waits in `next`: what is not asked for is not computed.
+    It goes on to the report after the one that was asked for and waits there: what a report takes
+    on its way to the driver and back is not waited for, and a training that is stopped computed
+    one evaluation in vain.
     """
 
     def __init__(self, work: Work) -> None:
         self._reports: SimpleQueue[dict[str, Any] | Exception | None] = SimpleQueue()
-        self._turn, self._stopped = threading.Semaphore(0), False
+        self._turn, self._stopped = threading.Semaphore(1), False
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         self._thread.start()
 
