@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmbench.errors import UsageError, nearest
-from mmbench.records import Record
+from mmbench.records import PUBLISHED, Record
 
 Values = NDArray[np.float64]
 AGAIN = "run its `command` again with --force"
@@ -111,6 +111,8 @@ def _arrays(record: Record, path: Path, metric: str) -> dict[str, Any]:
             read = {"users", metric}
             return {name: file[name] if name in read else None for name in file.files}
     except FileNotFoundError as error:
+        if "per_user" in record.values:
+            raise UsageError(f"{record.path}: {PUBLISHED}") from error
         raise UsageError(
             f"{record.path}: its per-user metrics ({path.name}) are not beside it, and a test over "
             f"users needs them: bring them here, or {AGAIN}"

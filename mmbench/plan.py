@@ -9,13 +9,13 @@ from typing import Any
 from mmbench.datasets.dataset import Dataset
 from mmbench.errors import UsageError, nearest
 from mmbench.feature_plan import FeaturePlan, file_name, weights
-from mmbench.fingerprint import SHORT, fingerprint
+from mmbench.fingerprint import SHORT
 from mmbench.home import Home
 from mmbench.hyperparameters import files, modality_needs, require_room, resolve
 from mmbench.item_graph import ITEM_GRAPH, read_item_graph
 from mmbench.machine import Machine
 from mmbench.opened import Opened
-from mmbench.paradigm import END2END, adapter_defaults, check_tuning, is_joint, paradigm_of
+from mmbench.paradigm import adapter_defaults, check_tuning, is_joint, paradigm_of
 from mmbench.progress import Progress, Silent
 from mmbench.records import Record, read_record
 from mmbench.run_spec import run_defaults
@@ -32,6 +32,7 @@ from mmbench.specs import (
     protocol_spec,
     recommender_spec,
 )
+from mmbench.trial_print import trial_print
 from recbole_ext.defaults import defaults
 
 
@@ -268,18 +269,12 @@ def _identity(
     features: FeaturePlan,
     files: Mapping[str, str],
 ) -> str:
-    # How the encoder is used is part of the features' fingerprint; where files lie is of none.
-    left_out = {"seed", *Encoding.model_fields, *Gaps.model_fields}
-    left_out |= set() if trial.paradigm == END2END else {*Tuning.model_fields}
-    told = trial.model_dump(mode="json", exclude=left_out) | trial.identity()
-    return fingerprint(
-        {
-            "trial": {**told, "hyperparameters": {**told["hyperparameters"], **files}},
-            "protocol": protocol.identity(),
-            "dataset": dataset.fingerprint,
-            "features": features.fingerprint,
-        }
-    )
+    prints = {
+        "protocol": protocol.identity(),
+        "dataset": dataset.fingerprint,
+        "features": features.fingerprint,
+    }
+    return trial_print(trial, prints, files)
 
 
 def done(planned: Planned) -> Record | None:

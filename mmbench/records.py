@@ -13,6 +13,12 @@ from mmbench.atomic import whole_file
 from mmbench.errors import UsageError
 
 SCHEMA = 1
+LINES_SUFFIX = ".jsonl"
+LINES = f"records{LINES_SUFFIX}"  # records that were published, one a line
+PUBLISHED = (
+    "it was published without its per-user metrics, and a test over users needs them: "
+    "run its `command`, and take the record that this makes"
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,17 @@ def read_record(path: Path) -> Record:
         UsageError: the file cannot be read, is no record, or is of another schema.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the record {path}: {error}") from error
+    return _record(text, path)
+
+
+def _record(text: str, path: Path) -> Record:
+    """Return the record of a JSON text; UsageError as `read_record`, its path in front."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"cannot read the record {path}: {error}") from error
     if not isinstance(values, dict) or not isinstance(values.get("trial"), dict):
         raise UsageError(f"{path} is no record: it lacks the key 'trial'")
@@ -79,6 +94,38 @@ def read_record(path: Path) -> Record:
         if key not in values:
             raise UsageError(f"{path} is no whole record: it lacks the key '{key}'")
     return Record(path, values)
+
+
+def read_lines(path: Path) -> Iterator[Record | UsageError]:
+    """Yield the records of a file with one a line, as `mmbench publish` writes it, in order.
+
+    A line that is no record, and a file that cannot be read, give what `read_record` would raise.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        yield UsageError(f"cannot read the records {path}: {error}")
+        return
+    yield from parsed(text, path)
+
+
+def parsed(text: str, path: Path) -> Iterator[Record | UsageError]:
+    """Yield the records of a text with one a line; see `read_lines`.
+
+    The path of each is FILE:LINE: no such file is there, nor are there per-user metrics beside it.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield _record(line, path.with_name(f"{path.name}:{number}"))
+        except UsageError as error:
+            yield error
+
+
+def lines_paths(folder: Path) -> Iterator[Path]:
+    """Yield where records stand one a line below a folder, in order."""
+    yield from (path for path in sorted(folder.rglob(LINES)) if path.is_file())
 
 
 def record_paths(folder: Path) -> Iterator[Path]:

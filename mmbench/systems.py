@@ -11,7 +11,14 @@ from typing import Any
 from mmbench.errors import SHOWN, UsageError, nearest
 from mmbench.fingerprint import SHORT
 from mmbench.home import Home
-from mmbench.records import Record, read_record, record_paths
+from mmbench.records import (
+    LINES_SUFFIX,
+    PUBLISHED,
+    Record,
+    lines_paths,
+    read_record,
+    record_paths,
+)
 
 Wish = str | PathLike[str] | Record | Sequence[Record]
 PREFIX = re.compile(r"[0-9a-f]{4,64}")  # of a trial's fingerprint
@@ -100,10 +107,14 @@ def labels(systems: Sequence[System]) -> list[str]:
 def _paths(text: str, home: Home) -> list[Path]:
     """Return the record files that a path or the name of a cell means."""
     path = Path(text).expanduser()
+    if path.suffix == LINES_SUFFIX and path.is_file():
+        raise UsageError(f"{path}: {PUBLISHED}")
     if path.is_file():
         return [path]
     if path.is_dir():
         found = list(record_paths(path))
+        if not found and (published := next(lines_paths(path), None)):
+            raise UsageError(f"{published}: {PUBLISHED}")
         if not found:
             raise UsageError(f"no record in {path}: make one with `mmbench run`")
         return found

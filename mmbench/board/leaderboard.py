@@ -91,6 +91,18 @@ def leaderboard(
         UsageError: no record, a metric that they lack, a wrong name of a row or column.
     """
     chosen = layout(by, columns, metrics, costs)
+    found = read_results(results, home)
+    return board_of(found.records, chosen, compare, found.left_out)
+
+
+def read_results(
+    results: Places | None = None, home: Home | str | PathLike[str] | None = None
+) -> sources.Sources:
+    """Return the records of folders and files, those of the home where none is named.
+
+    Raises:
+        UsageError: a folder or file that is not there, no record in any.
+    """
     places = _places(results) or [Home.of(home).results]
     # A home in which nothing was run has no folder of results yet.
     found = sources.read(place for place in places if results or place.is_dir())
@@ -98,7 +110,7 @@ def leaderboard(
         told = ", ".join(map(str, places))
         why = f" ({found.left_out[0]})" if found.left_out else ""
         raise UsageError(f"no record in {told}{why}: make one with `mmbench run`")
-    return board_of(found.records, chosen, compare, found.left_out)
+    return found
 
 
 def board_of(
@@ -118,7 +130,7 @@ def board_of(
         UsageError: a metric that no record has, a baseline that is none.
     """
     known = list(records)
-    _check_metrics(chosen.metrics, known)
+    check_metrics(chosen.metrics, known)
     found, without = cells(known, chosen.metrics)
     shared = groups(found, chosen)
     tested = [UNTESTED] * len(shared) if compare is None else _tested(shared, compare, chosen)
@@ -142,7 +154,8 @@ def _places(results: Places | None) -> list[Path]:
     return [Path(results)] if isinstance(results, str | PathLike) else list(map(Path, results))
 
 
-def _check_metrics(metrics: Iterable[str], records: Iterable[Record]) -> None:
+def check_metrics(metrics: Iterable[str], records: Iterable[Record]) -> None:
+    """Refuse a metric that no record has; UsageError names the nearest."""
     known = {name for record in records if record.status == "ok" for name in part_tested(record)}
     for metric in metrics:
         if known and metric not in known:

@@ -8,7 +8,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmbench.errors import UsageError
-from mmbench.records import Record, read_record, record_paths
+from mmbench.records import (
+    LINES_SUFFIX,
+    Record,
+    lines_paths,
+    read_lines,
+    read_record,
+    record_paths,
+)
 
 
 class _Part(BaseModel):
@@ -66,7 +73,7 @@ class Sources:
 
 
 def read(places: Iterable[Path]) -> Sources:
-    """Read the records below folders, or of files, by path.
+    """Read the records below folders, or of files, by path; those of a records.jsonl, too.
 
     Of a trial and seed that lies there several times, the one that went well is taken, then the
     one that a search chose, then the latest.
@@ -76,16 +83,39 @@ def read(places: Iterable[Path]) -> Sources:
     """
     once: dict[tuple[str, str, int], Record] = {}
     left_out = []
-    for path in (path for place in places for path in _paths(place)):
-        try:
-            record = checked(read_record(path))
-        except UsageError as error:
-            left_out.append(str(error))
+    for found in (found for place in places for found in every(place)):
+        if isinstance(found, UsageError):
+            left_out.append(str(found))
             continue
-        known = once.setdefault(_identity(record), record)
-        if _preference(record) > _preference(known):
-            once[_identity(record)] = record
+        known = once.setdefault(_identity(found), found)
+        if _preference(found) > _preference(known):
+            once[_identity(found)] = found
     return Sources(tuple(once.values()), tuple(dict.fromkeys(left_out)))
+
+
+def every(place: Path) -> Iterator[Record | UsageError]:
+    """Yield each record below a folder, or of a file, and what is to be told of what is none.
+
+    Raises:
+        UsageError: there is no such folder or file.
+    """
+    for path in _paths(place):
+        for found in read_lines(path) if path.suffix == LINES_SUFFIX else [_read(path)]:
+            yield found if isinstance(found, UsageError) else _checked(found)
+
+
+def _read(path: Path) -> Record | UsageError:
+    try:
+        return read_record(path)
+    except UsageError as error:
+        return error
+
+
+def _checked(record: Record) -> Record | UsageError:
+    try:
+        return checked(record)
+    except UsageError as error:
+        return error
 
 
 def checked(record: Record) -> Record:
@@ -109,7 +139,7 @@ def _paths(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif place.is_dir():
-        yield from record_paths(place)
+        yield from (*record_paths(place), *lines_paths(place))
     else:
         raise UsageError(f"{place}: no such folder or file of records")
 
