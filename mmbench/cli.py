@@ -17,6 +17,8 @@ from mmbench.finetune_command import finetune
 from mmbench.home import Home
 from mmbench.leaderboard_command import leaderboard
 from mmbench.prepare_group import PrepareGroup
+from mmbench.publish_command import publish
+from mmbench.report_command import report
 from mmbench.sweep_command import sweep
 
 if TYPE_CHECKING:
@@ -225,6 +227,8 @@ def show(
 
 app.command()(check)
 app.command()(leaderboard)
+app.command()(report)
+app.command()(publish)
 
 
 @app.command()

@@ -4,6 +4,7 @@ Each of them may be followed by @finetuned:ID, for what `mmbench finetune` made 
 """
 
 import re
+from typing import Literal
 
 from pydantic import Field
 
@@ -12,6 +13,13 @@ from mmbench.specs import Scalar, Spec, named, names
 
 ANY = "any"  # stands for "the modalities of the base encoder or of the file"
 FINETUNED = "@finetuned:"
+UNKNOWN = "unknown"  # the kind of a file, or of a model that only its name is known of
+# How pictures and texts meet in an encoder: one model with a tower a modality (dual), one network
+# for both (unified), two models that never met (pair), one modality alone (single). Of a control,
+# what its rows are: those of other items (shuffled), random, a constant, the truth, or none.
+Kind = Literal[
+    "dual", "unified", "pair", "single", "shuffled", "random", "constant", "truth", "none"
+]
 Members = dict[str, dict[str, Scalar]]  # modality → its backend and that one's options
 
 
@@ -27,6 +35,7 @@ class Need(Spec):
 class About(Spec):
     """What a person wants to know before choosing an encoder."""
 
+    kind: Kind | None = None
     dimension: dict[str, int] = Field(default={})
     parameters: str | None = None
     licence: str | None = None
@@ -46,6 +55,11 @@ class EncoderSpec(Spec):
     about: About = About()
     modalities: Members
     variants: dict[str, Members] = Field(default={})  # X of NAME:X → its modalities instead
+
+    @property
+    def kind(self) -> str:
+        """One of `Kind`, or `unknown` where its YAML does not say."""
+        return self.about.kind or UNKNOWN
 
 
 def encoder_yaml(head: str) -> EncoderSpec:
@@ -113,6 +127,7 @@ def _paired(name: str, left: str, right: str) -> EncoderSpec:
         update={
             "name": name,
             "description": f"{left} and {right}",
+            "about": one.about.model_copy(update={"kind": "pair"}),
             "modalities": {**one.modalities, **two.modalities},
         }
     )

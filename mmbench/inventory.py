@@ -38,7 +38,7 @@ def list_(
 ) -> dict[str, dict[str, Any]]:
     """Return noun → name → description; the datasets prepared in the home are among them.
 
-    Of `encoders` alone it tells more: name → description, modalities, dimension, parameters,
+    Of `encoders` alone it tells more: name → description, kind, modalities, dimension, parameters,
     licence, source of the weights, and what of them is missing here.
 
     Raises:
@@ -75,6 +75,7 @@ def _about(spec: EncoderSpec, home: Home) -> dict[str, Any]:
     about = spec.about
     return {
         "description": spec.description,
+        "kind": spec.kind,
         "modalities": list(spec.modalities),
         "dimension": about.dimension,
         "parameters": about.parameters,
@@ -99,6 +100,7 @@ def encoder_table(found: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append(
             [
                 f"{name} (control)" if told["control"] else _asked(name, told["argument"]),
+                told["kind"],
                 ", ".join(told["modalities"]),
                 ", ".join(map(str, sizes)) or "-",
                 told["parameters"] or "-",
@@ -107,7 +109,8 @@ def encoder_table(found: Mapping[str, Mapping[str, Any]]) -> str:
                 told["source"] or "-",
             ]
         )
-    head = ["encoder", "modalities", "dimension", "parameters", "licence", "weights", "from"]
+    head = ["encoder", "kind", "modalities", "dimension", "parameters", "licence"]
+    head += ["weights", "from"]
     table = tabulate(rows, head, tablefmt="simple", disable_numparse=True)
     return "\n".join([table, "", *lacks] if lacks else [table])
 

@@ -21,6 +21,12 @@ OfArgument = Annotated[
 HomeOption = Annotated[  # a text: Path("") would be the working directory
     str | None, typer.Option("--home", help="where everything is written (./mmbench-home)")
 ]
+ResultsArgument = Annotated[
+    list[Path] | None, typer.Argument(help="folders of records, or records (the home's)")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="the file to write; it is printed, if left out")
+]
 ModelOption = Annotated[str | None, typer.Option(help="the recommender (VBPR)")]
 EncoderOption = Annotated[str | None, typer.Option(help="the encoder (efficientnet+minilm)")]
 DatasetOption = Annotated[str | None, typer.Option(help="the dataset (toyshop)")]

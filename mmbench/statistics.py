@@ -70,8 +70,9 @@ def paired_t_test(differences: ArrayLike) -> Tested:
     d = _checked(differences)
     if np.ptp(d) == 0:
         return Tested(float(np.copysign(np.inf, d[0])) if d[0] else 0.0, float(d[0] == 0), len(d))
-    found = stats.ttest_1samp(d, 0.0)
-    return Tested(float(found.statistic), float(found.pvalue), len(d))
+    # SciPy's ttest_1samp says the same, and takes twenty times as long to look at its arguments.
+    t = float(d.mean() / (d.std(ddof=1) / np.sqrt(len(d))))
+    return Tested(t, float(2 * special.stdtr(len(d) - 1, -abs(t))), len(d))
 
 
 def wilcoxon_signed_rank(differences: ArrayLike) -> Tested:

@@ -110,6 +110,19 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
 
+    def contrast(self, selector):
+        """Return the contrast of an element's colour against the page's, after WCAG."""
+        found = self.run(
+            f"[getComputedStyle(document.querySelector({json.dumps(selector)})).color,"
+            " getComputedStyle(document.body).backgroundColor]"
+        )
+        lights = []
+        for colour in found:
+            parts = [float(part) / 255 for part in colour[4:-1].split(",")[:3]]
+            linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+            lights.append(sum(map(float.__mul__, linear, (0.2126, 0.7152, 0.0722))))
+        return (max(lights) + 0.05) / (min(lights) + 0.05)
+
     def picture(self, path, whole=True):
         """Write what is seen as a PNG."""
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)

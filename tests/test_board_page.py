@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,7 +14,7 @@ from mmbench.board.leaderboard import leaderboard
 from mmbench.board_page.costs import Point, front
 from mmbench.board_page.curves import MOST, curves
 from mmbench.board_page.embedded import embedded
-from mmbench.board_page.intervals import intervals
+from mmbench.board_page.intervals import LEAST, intervals, share
 from mmbench.board_page.names import named
 from mmbench.board_page.page import page
 from mmbench.board_page.scale import Scale, spanning, tick
@@ -247,3 +248,13 @@ def test_datasets_have_figures_of_their_own(tmp_path):
     for heading in ("a: recall@20 against cost", "b: recall@20 by encoder"):
         assert f"<h3>{heading}</h3>" in text
     assert text.count('<ol class="front">') == 2
+
+
+def test_a_page_of_many_tables_draws_fewer_intervals_in_each(tmp_path):
+    assert [share(n) for n in (0, 1, 5, 40, 10**6)] == [120, 120, 120, 15, LEAST]
+    for place in range(LEAST + 2):
+        add(tmp_path, "VBPR", f"x{place}", 1, place / 100, [0.1, place / 100])
+    board = leaderboard(tmp_path)
+    assert "Drawn are the first" not in page(board)
+    many = page(replace(board, tables=board.tables * 25))
+    assert many.count("Drawn are the first 12 of 14 rows") == 25 * 2

@@ -150,32 +150,18 @@ def test_nothing_is_fetched(tab):
     assert tab.run("performance.getEntriesByType('resource').length") == 0
 
 
-def contrast(tab, selector):
-    """Return the contrast of an element's colour against the page's, after WCAG."""
-    found = tab.run(
-        f"[getComputedStyle(document.querySelector({json.dumps(selector)})).color,"
-        " getComputedStyle(document.body).backgroundColor]"
-    )
-    lights = []
-    for colour in found:
-        parts = [float(part) / 255 for part in colour[4:-1].split(",")[:3]]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        lights.append(float(np.dot(linear, [0.2126, 0.7152, 0.0722])))
-    return (max(lights) + 0.05) / (min(lights) + 0.05)
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_words_and_marks_stand_out(tab, dark):
     tab.look(dark=dark)
     ground = tab.run("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(18, 18, 18)" if dark else "rgb(255, 255, 255)")
     for selector in ("td button", "caption", "thead button", ".figure p", "#filter"):
-        assert contrast(tab, selector) >= 4.5, selector
+        assert tab.contrast(selector) >= 4.5, selector
     tab.run(
         "for (const place of [0, 1, 2, 3, 4, 5, 6, 7]) document.body.insertAdjacentHTML("
         "'beforeend', `<i class='c${place}' id='c${place}' style='color: var(--c)'></i>`)"
     )
-    assert min(contrast(tab, f"#c{place}") for place in range(8)) >= 4.5
+    assert min(tab.contrast(f"#c{place}") for place in range(8)) >= 4.5
 
 
 def test_a_phone_scrolls_the_table_and_not_the_page(tab):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -11,11 +12,19 @@ def embedded(values: Any, name: str) -> str:
 
     Numbers that JSON has not (NaN, infinite) become their names.
     """
-    text = json.dumps(_plain(values), separators=(",", ":"), allow_nan=False)
+    text = _json(values)
     # In JSON these three stand within strings only, where an escape means the same.
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return f'<script type="application/json" id="{name}">{text}</script>'
+
+
+def _json(values: Any) -> str:
+    write = partial(json.dumps, separators=(",", ":"), allow_nan=False)
+    try:
+        return write(values)
+    except (TypeError, ValueError):  # rare, and looking at each value first takes its time
+        return write(_plain(values))
 
 
 def _plain(values: Any) -> Any:

@@ -14,29 +14,38 @@ from mmbench.errors import UsageError
 from mmbench.per_user import align
 from mmbench.statistics import Values, bootstrap_intervals
 
-MOST = 120  # cells that are drawn
+MOST, LEAST = 120, 12  # cells that a figure draws: what is read for them takes a millisecond a seed
+ON_A_PAGE = 600  # cells that all figures of a page draw, if there are not very many figures
 RESAMPLES = 2000  # enough for what a pixel shows
 TOP, SIDE = 22, 10
 LINE, STRIP = 14, 20  # height of a line of words, and of what is drawn below them
 Interval = tuple[float, float]
 
 
+def share(n_figures: int) -> int:
+    """Return how many cells a figure draws of a page that has so many figures."""
+    return max(LEAST, min(MOST, ON_A_PAGE // max(n_figures, 1)))
+
+
 def interval_figure(
-    place: str, metric: str, cells: Sequence[Named], looks: Mapping[str, Style]
+    place: str, metric: str, cells: Sequence[Named], looks: Mapping[str, Style], most: int = MOST
 ) -> str:
-    """Return the figure, its heading begun by `place`; empty where no cell has a value."""
+    """Return the figure of the first `most` cells, its heading begun by `place`.
+
+    It is empty where no cell has a value.
+    """
     known = [each for each in cells if each.cell.mean(metric) is not None]
     if not known:
         return ""
-    shown = known[:MOST]
+    shown = known[:most]
     found = intervals(metric, shown)
     means = [_mean(metric, each) for each in shown]
     ends = [end for interval in found.values() for end in interval]
     scale = spanning([*means, *ends], SIDE, WIDTH - SIDE)
     panels = [_panel(name, metric, of, found, scale, looks) for name, of in _panels(shown, metric)]
     told = ["The mean over the seeds; the line is its 95 % interval, users drawn anew (BCa)."]
-    if len(known) > MOST:
-        told.append(f"Drawn are the first {MOST} of {len(known):,} rows.")
+    if len(known) > most:
+        told.append(f"Drawn are the first {most} of {len(known):,} rows.")
     if len(found) < len(shown):
         without = len(shown) - len(found)
         told.append(f"{without} without a line: no metrics of each user lie beside their records.")

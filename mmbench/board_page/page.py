@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 from mmbench.board.leaderboard import Leaderboard
 from mmbench.board.markdown import SHOWN
@@ -15,35 +17,71 @@ from mmbench.board_page.embedded import embedded
 from mmbench.board_page.facts import facts
 from mmbench.board_page.grid import grid
 from mmbench.board_page.groups import group_figure
-from mmbench.board_page.intervals import interval_figure
+from mmbench.board_page.intervals import interval_figure, share
 from mmbench.board_page.names import Named, named
 from mmbench.board_page.styles import Style, styles
+from mmbench.errors import UsageError
+from mmbench.home import Home
 from mmbench.page.document import document
+
+if TYPE_CHECKING:
+    from mmbench.board_page.galleries import Galleries
 
 HEADING = "Leaderboard"
 FILTER = """<p class="filter"><label for="filter">Rows that hold</label>
 <input id="filter" type="search" autocomplete="off" spellcheck="false"
 placeholder="words, as vbpr control"> <span id="count" role="status"></span></p>
-<noscript><p>Sorting, filtering and the records of a value need JavaScript.</p></noscript>"""
+<noscript><p>Sorting, filtering, galleries and records need JavaScript.</p></noscript>"""
 DIALOG = """<dialog id="records" aria-labelledby="records-title"><div class="bar">
 <h2 id="records-title" tabindex="-1"></h2><button type="button" class="close">Close</button></div>
 <div id="records-body"></div></dialog>"""
 
 
-def page(board: Leaderboard) -> str:
+@dataclass(frozen=True)
+class _Whole:
+    """What all sections share: encoder → looks, how many cells a figure draws, the galleries."""
+
+    looks: Mapping[str, Style]
+    most: int
+    hung: "Galleries | None"
+
+
+def page(
+    board: Leaderboard, *, gallery: int = 0, home: Home | str | PathLike[str] | None = None
+) -> str:
     """Return a leaderboard as one page of HTML that fetches nothing.
 
-    Its only scripts are script.js, which the page names by its hash, and values that are not run.
+    Its only scripts are the files *.js here, which the page names by their hash, and values that
+    are not run.
+
+    Args:
+        board: the tables.
+        gallery: of how many users it shows what they took and were recommended, with pictures;
+            0: of none. A dataset of which that cannot be shown says why.
+        home: where the datasets of the gallery are prepared; see `Home.of`.
+
+    Raises:
+        UsageError: fewer users than none.
     """
     every = [named(table, number) for number, table in enumerate(board.tables)]
-    looks = styles(each for cells in every for each in cells)
+    whole = _Whole(
+        looks=styles(each for cells in every for each in cells),
+        most=share(sum(map(_n_figures, board.tables, every))),
+        hung=(hung := _galleries(every, gallery, home)),
+    )
     sections, known = [], dict[str, Any]()
     for number, (table, cells) in enumerate(zip(board.tables, every, strict=True)):
-        sections.append(_section(table, number, cells, looks))
+        sections.append(_section(table, number, cells, whole))
         known |= facts(table, cells)
-    parts = [_summary(board), _contents(board.tables), FILTER, *sections]
+    parts = [_summary(board), _contents(board.tables, hung), FILTER, *sections]
     parts += [_left_out(board.left_out), DIALOG, embedded(known, "cells")]
-    text = document(HEADING, _file("style.css"), parts, _file("script.js"))
+    parts += [hung.values()] if hung else []
+    more = ["gallery"] if hung else []
+    style, script = (
+        "".join(_file(f"{name}.{kind}") for name in names)
+        for kind, names in (("css", ["style", *more]), ("js", ["script", *more]))
+    )
+    text = document(HEADING, style, parts, script)
     # A record may hold half a surrogate pair, which no file can.
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -67,20 +105,33 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _contents(tables: Sequence[Table]) -> str:
-    lines = "".join(
-        f'<li><a href="#table-{number}">{escape(table.title)}</a></li>'
-        for number, table in enumerate(tables)
-    )
-    return f'<nav aria-label="tables"><ul>{lines}</ul></nav>' if len(tables) > 1 else ""
+def _galleries(
+    every: Sequence[Sequence[Named]], users: int, home: Home | str | PathLike[str] | None
+) -> "Galleries | None":
+    if users < 0:
+        raise UsageError(f"a gallery of {users} users: name 1 or more")
+    if not users:
+        return None
+    from mmbench.board_page.galleries import galleries
+
+    return galleries([_by_dataset(cells) for cells in every], Home.of(home), users)
 
 
-def _section(table: Table, number: int, cells: Sequence[Named], looks: Mapping[str, Style]) -> str:
-    """Return the table, what its marks mean, and its figures, by its first metric."""
+def _contents(tables: Sequence[Table], hung: "Galleries | None") -> str:
+    links = [(f"table-{number}", table.title) for number, table in enumerate(tables)]
+    links += hung.links() if hung else []
+    lines = "".join(f'<li><a href="#{id_}">{escape(name)}</a></li>' for id_, name in links)
+    return f'<nav aria-label="contents"><ul>{lines}</ul></nav>' if len(links) > 1 else ""
+
+
+def _section(table: Table, number: int, cells: Sequence[Named], whole: _Whole) -> str:
+    """Return the table, what its marks mean, its figures by its first metric, and its galleries."""
     ids = {each.cell.key: each.id for each in cells}
     parts = [grid(table, number, ids), _list(table.legend, "marks")]
     for dataset, of in _by_dataset(cells).items():
-        parts += _figures("" if table.dataset else f"{dataset}: ", table, of, looks)
+        place = "" if table.dataset else f"{dataset}: "
+        parts += _figures(place, table, of, whole)
+        parts += [whole.hung.section((number, dataset), place)] if whole.hung else []
     body = "\n".join(part for part in parts if part)
     return f'<section>\n<h2 id="table-{number}">{escape(table.title)}</h2>\n{body}\n</section>'
 
@@ -93,12 +144,19 @@ def _by_dataset(cells: Iterable[Named]) -> dict[str, list[Named]]:
     return found
 
 
-def _figures(
-    place: str, table: Table, cells: Sequence[Named], looks: Mapping[str, Style]
-) -> list[str]:
-    metrics = [measure.name for measure in table.measures if not measure.cost]
+def _metrics(table: Table) -> list[str]:
+    return [measure.name for measure in table.measures if not measure.cost]
+
+
+def _n_figures(table: Table, cells: Iterable[Named]) -> int:
+    """Return how many figures of intervals a table has."""
+    return len(_metrics(table)) * len(_by_dataset(cells))
+
+
+def _figures(place: str, table: Table, cells: Sequence[Named], whole: _Whole) -> list[str]:
+    metrics, looks = _metrics(table), whole.looks
     return [
-        *(interval_figure(place, metric, cells, looks) for metric in metrics),
+        *(interval_figure(place, metric, cells, looks, whole.most) for metric in metrics),
         cost_figure(place, metrics[0], cells, looks),
         group_figure(place, metrics[0], cells, looks),
         curve_figure(place, cells, looks),
