@@ -1,10 +1,11 @@
 """What a sweep costs beside the same trainings one after another in one process.
 
-    python -m benchmarks.speed.sweep --trials 4 --epochs 60
+    python -m benchmarks.speed.sweep --trials 7 --epochs 130
 
-Random points of one cell (VBPR on toyshop's ready features, one thread each), then the chosen one
-again: by a sweep with one slot, with two, and in a loop. Every way has a home and a process of its
-own. Printed: wall seconds, start and imports included, and their ratio to the loop's.
+Random points of two cells (VBPR on toyshop's ready features, real and permuted, one thread each),
+then the chosen ones again: by a sweep with one slot, with two, and in a loop. Every way has a home
+and a process of its own. Printed: wall seconds, start and imports included, and their ratio to the
+loop's.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-DATASET, ENCODER, MODEL = "toyshop", "classic", "VBPR"
+DATASET, ENCODERS, MODEL = "toyshop", ("classic", "permuted:classic"), "VBPR"
+Point = tuple[str, Mapping[str, Any], bool]  # encoder, hyper-parameters, whether it is tested
 
 
 def swept(home: Path, trials: int, epochs: int, slots: int, connection: Any) -> None:
@@ -27,7 +29,7 @@ def swept(home: Path, trials: int, epochs: int, slots: int, connection: Any) -> 
 
     outcome = mmbench.sweep(
         model=MODEL,
-        encoder=ENCODER,
+        encoder=ENCODERS,
         dataset=DATASET,
         search={"algorithm": "random", "trials": trials, "early_stopping": "none"},
         hyperparameters=_fixed(epochs),
@@ -37,16 +39,18 @@ def swept(home: Path, trials: int, epochs: int, slots: int, connection: Any) -> 
     )
     if outcome.failed:
         raise RuntimeError(outcome.failed)
-    (record,) = outcome.records
-    search = record.values["search"]
-    points = [line["hyperparameters"] for line in search["history"]]
-    connection.send((perf_counter() - start, points, points[search["chosen"]]))
+    connection.send((perf_counter() - start, [p for r in outcome.records for p in _points(r)]))
 
 
-def looped(
-    home: Path, epochs: int, points: list[Mapping[str, Any]], chosen: Mapping[str, Any], to: Any
-) -> None:
-    """Train the same points, then the chosen one again with its test, and send the seconds."""
+def _points(record: Any) -> list[Point]:
+    """Return what a cell trained: its points, then the chosen one again, which is tested."""
+    search, encoder = record.values["search"], record.trial["encoder"]
+    points = [(encoder, line["hyperparameters"], False) for line in search["history"]]
+    return [*points, (*points[search["chosen"]][:2], True)]
+
+
+def looped(home: Path, epochs: int, points: list[Point], to: Any) -> None:
+    """Train the same points, the chosen ones again with their test, and send the seconds."""
     start = perf_counter()
     import torch
 
@@ -55,10 +59,10 @@ def looped(
     from mmbench.trial import execute, fit
 
     torch.set_num_threads(1)
-    for point in [*points, chosen]:
+    for encoder, point, tested in points:
         settings = {**_fixed(epochs), **point}
-        (planned,) = plan(MODEL, ENCODER, DATASET, hyperparameters=settings, home=home)
-        if point is chosen:
+        (planned,) = plan(MODEL, encoder, DATASET, hyperparameters=settings, home=home)
+        if tested:
             execute(planned, Silent())
         else:
             fit(planned, Silent())
@@ -85,25 +89,26 @@ def alone(function: Any, *words: Any) -> Any:
 def main() -> None:
     """Measure the three ways, a line of JSON each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.sweep")
-    parser.add_argument("--trials", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=130)
     given = parser.parse_args()
     import mmbench
 
     with tempfile.TemporaryDirectory() as scratch:
         first = Path(scratch) / "home"
-        mmbench.run(MODEL, ENCODER, DATASET, hyperparameters={"epochs": 1}, home=first)
+        for encoder in ENCODERS:
+            mmbench.run(MODEL, encoder, DATASET, hyperparameters={"epochs": 1}, home=first)
         homes = {
             name: Path(shutil.copytree(first, Path(scratch) / name))
             for name in ("one", "two", "loop")
         }
         size = given.trials, given.epochs
-        one, points, chosen = alone(swept, homes["one"], *size, 1)
-        two, *_ = alone(swept, homes["two"], *size, 2)
-        loop = alone(looped, homes["loop"], given.epochs, points, chosen)
+        one, points = alone(swept, homes["one"], *size, 1)
+        two, _ = alone(swept, homes["two"], *size, 2)
+        loop = alone(looped, homes["loop"], given.epochs, points)
     for way, seconds in {"loop": loop, "sweep, one slot": one, "sweep, two slots": two}.items():
         told = {"way": way, "seconds": round(seconds, 1), "ratio": round(seconds / loop, 3)}
-        print(json.dumps({**told, "trainings": given.trials + 1}), flush=True)
+        print(json.dumps({**told, "trainings": len(points)}), flush=True)
 
 
 if __name__ == "__main__":

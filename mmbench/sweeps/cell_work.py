@@ -30,6 +30,7 @@ class CellWork:
         self.rounds = Rounds(cell, cell.search, self.history) if cell.search else None
         self.halving = self.rounds.halving if self.rounds else Halving(cell)
         self.finals: Finals | None = None
+        self._cleared: list[Path] = []
 
     def next(self) -> Job | None:
         """Return a job, None where there is none now; UsageError where the disk is full."""
@@ -58,7 +59,7 @@ class CellWork:
                 self.finals.finish(job.number, result["files"])
         elif self.rounds:
             self.rounds.finish(_point(job, result, OK if "files" in result else STOPPED))
-            clear(Path(result["scratch"]))
+            self._clear(result)
 
     def fail(self, job: Job, error: Mapping[str, str], last: Mapping[str, Any]) -> None:
         """Take a failure, and what the job had reported before; UsageError where disk is full."""
@@ -67,13 +68,19 @@ class CellWork:
                 self.finals.fail(job.number, error)
         elif self.rounds:
             self.rounds.finish(_point(job, last, FAILED, error))
-            if "scratch" in last:
-                clear(Path(last["scratch"]))
+            self._clear(last)
 
     def release(self) -> None:
-        """Let other sweeps have what was begun and not finished."""
+        """Let other sweeps have what was begun and not finished; the workers are at rest."""
         if self.rounds:
             self.rounds.release()
+        for scratch in self._cleared:  # what was stopped had gone on by an evaluation
+            clear(scratch)
+
+    def _clear(self, report: Mapping[str, Any]) -> None:
+        if "scratch" in report:
+            self._cleared.append(Path(report["scratch"]))
+            clear(self._cleared[-1])
 
     @property
     def records(self) -> list[Record]:
