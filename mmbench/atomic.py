@@ -9,7 +9,7 @@ from errno import EDQUOT, EFBIG, ENOSPC, EROFS
 from pathlib import Path
 from typing import IO
 
-from mmbench.errors import UsageError
+from mmbench.errors import DiskError
 
 _NO_ROOM = (EDQUOT, EFBIG, ENOSPC, EROFS)
 
@@ -18,7 +18,7 @@ _NO_ROOM = (EDQUOT, EFBIG, ENOSPC, EROFS)
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path; what is written there becomes `path` when the block succeeds.
 
-    UsageError where the disk is full or read-only.
+    DiskError where the disk is full or read-only.
     """
     with told_of_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block succeeds.
 
     A folder that stood at `path` is replaced only then; on any error it is left as it was.
-    UsageError where the disk is full or read-only.
+    DiskError where the disk is full or read-only.
     """
     with told_of_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def _held(path: Path) -> IO[str]:
 
 @contextmanager
 def told_of_disk(path: Path) -> Iterator[None]:
-    """Turn what the system says of a full or read-only disk into a UsageError about `path`."""
+    """Turn what the system says of a full or read-only disk into a DiskError about `path`."""
     try:
         yield
     except OSError as error:
@@ -97,6 +97,6 @@ def told_of_disk(path: Path) -> Iterator[None]:
         if error.errno not in _NO_ROOM and not str(error).endswith("written"):
             raise
         reason = os.strerror(error.errno) if error.errno else error
-        raise UsageError(
+        raise DiskError(
             f"cannot write {path} ({reason}): make room, or name another folder with --home"
         ) from error

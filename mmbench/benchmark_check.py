@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,7 @@ from mmbench.home import Home
 from mmbench.opened import Opened
 from mmbench.plan import Planned, done, plan
 from mmbench.progress import Progress, Silent
-from mmbench.sweeps.history import History, Point, best
+from mmbench.sweeps.history import FAILED, OK, History, Point, best
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,6 @@ class CellCheck:
     left: float | None
 
     @property
-    def basis(self) -> str:
-        """What its time is told from."""
-        own = self.points and self.training.seconds is None
-        return "its own search" if own else self.training.basis
-
-    @property
     def trials(self) -> int:
         """How many trials its search has."""
         return int(self.cell.search.trials or 0) if self.cell.search else 0
@@ -59,7 +53,7 @@ class CellCheck:
             "final": {"trials": len(self.cell.seeds), "done": self.finals},
             "encoded": self.encoded,
             "training_seconds": self.training.seconds,
-            "basis": self.basis,
+            "basis": self.training.basis,
             "seconds_left": self.left,
         }
 
@@ -117,7 +111,7 @@ class BenchmarkCheck:
                 f"{one.points} of {one.trials}" if one.trials else "-",
                 f"{one.finals} of {len(one.cell.seeds)}",
                 _span(one.left),
-                one.basis,
+                one.training.basis,
             ]
             for one in self.cells
         ]
@@ -140,7 +134,7 @@ class BenchmarkCheck:
     def _time(self) -> str:
         at_once = f"{self.concurrency} at once"
         if self.seconds is None:
-            return f"time: unknown: {self.cells[0].basis}"
+            return f"time: unknown: {self.cells[0].training.basis}"
         if self.seconds == 0 and not self.unknown:
             return "time: nothing is left to train"
         time = f"time: about {in_words(self.seconds)} with {at_once}, less where trials end early"
@@ -177,21 +171,53 @@ def check_benchmark(
     opened = Opened(Home.of(home), progress or Silent())
     found = resolved(asked, machine or {}, opened)
     known = {name: timings(opened.home, name) for name in dict.fromkeys(asked.datasets)}
-    checks = [_checked(cell, planned, opened, known[cell.dataset]) for cell, planned in found]
+    searched: dict[str, list[Timing]] = {name: [] for name in known}
+    points = [[] if cell.pending else _points(cell, opened.home) for cell, _ in found]
+    for (cell, planned), own in zip(found, points, strict=True):
+        searched[cell.dataset] += _timings(cell, own, _kind(planned))
+    checks = [
+        _checked(cell, planned, own, opened, known[cell.dataset], searched[cell.dataset])
+        for (cell, planned), own in zip(found, points, strict=True)
+    ]
     return BenchmarkCheck(tuple(checks), concurrency or os.cpu_count() or 1)
 
 
-def _checked(cell: Cell, planned: Planned, opened: Opened, known: list[Timing]) -> CellCheck:
-    points = [] if cell.pending else _points(cell, opened.home)
+def _kind(planned: Planned) -> str:
+    return planned.device.partition(":")[0]
+
+
+def _timings(cell: Cell, points: Sequence[Point], kind: str) -> list[Timing]:
+    """Return what points took; a search does not say on which device, so it is taken for this."""
+    return [
+        Timing(
+            model=cell.model,
+            kind=kind,
+            epoch=point.seconds / len(point.curve),
+            epochs=len(point.curve),
+            ended=point.status == OK,
+            rank=0.0,
+        )
+        for point in points
+        if point.curve and point.status != FAILED and point.repeats is None
+    ]
+
+
+def _checked(
+    cell: Cell,
+    planned: Planned,
+    points: list[Point],
+    opened: Opened,
+    known: Sequence[Timing],
+    searched: Sequence[Timing],
+) -> CellCheck:
     finals = 0 if cell.pending else _finals(cell, points, opened)
     settings = planned.trial.hyperparameters
     epochs = int(settings["epochs"] or 0) if "epochs" in settings else None
-    kind = planned.device.partition(":")[0]
-    training = estimate(known, cell.dataset, cell.model, kind, epochs)
+    training = estimate(known, cell.dataset, cell.model, _kind(planned), epochs, searched)
     trials = int(cell.search.trials or 0) if cell.search else 0
     search, last = trials - len(points), len(cell.seeds) - finals
     one = mean(point.seconds for point in points) if points else training.seconds
-    full = training.seconds if training.seconds is not None else one
+    full = training.seconds
     left = None if one is None or full is None else search * one + last * full
     features = planned.features
     there = not cell.pending and (features.folder / META).is_file()

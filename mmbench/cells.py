@@ -8,6 +8,7 @@ from typing import Any
 
 from mmbench.benchmark import Benchmark, Search
 from mmbench.crossing import Wish, crossed, to_finetune, unusual
+from mmbench.datasets.dataset import Dataset
 from mmbench.encoder_spec import encoder_spec
 from mmbench.errors import UsageError, nearest
 from mmbench.finetunings import Finetunings, finetunings, is_made
@@ -18,6 +19,7 @@ from mmbench.opened import Opened
 from mmbench.paradigm import FINETUNED
 from mmbench.plan import Planned, plan
 from mmbench.progress import Progress, Silent
+from mmbench.room import Room
 from mmbench.search_space import Space, checked, is_finite, size, usual_ranges
 from mmbench.specs import (
     Encoding,
@@ -27,6 +29,7 @@ from mmbench.specs import (
     Tuning,
     recommender_spec,
 )
+from recbole_ext.defaults import defaults
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class Cell:
     """One cell of a benchmark, of plain values: it can be sent to another process.
 
     request: keyword arguments of `mmbench.plan.plan` but home, seeds and progress; its
-        hyper-parameters are the fixed ones.
+        hyper-parameters are the fixed ones, and what stands in for a default without room.
     seeds: of the trials of the chosen point; the search trains with the first.
     search: None where there is nothing to search. Its trials are never None.
-    space: hyper-parameter → ("choice" | "uniform" | "log_uniform", values).
+    space: hyper-parameter → ("choice" | "uniform" | "log_uniform", values), as far as the dataset
+        has room for it.
     select: the metric that is maximised on validation.
     evaluations: of one training, at most.
     identity: fingerprint of what fixes the results of the search: dataset, features, protocol,
@@ -72,6 +76,7 @@ class _Asked:
     spec: RecommenderSpec
     space: Space
     fixed: Mapping[str, Scalar]
+    usual: Mapping[str, Scalar]  # the defaults, and what is fixed over them
 
 
 def cells(
@@ -130,12 +135,23 @@ def _asked(benchmark: Benchmark, model: str, joint: bool) -> _Asked:
     fixed = {key: value for key, value in (benchmark.set | wish.set).items() if key in known}
     space = {key: usual for key, usual in usual_ranges(known).items() if key not in fixed} | ranges
     fixed = {key: value for key, value in fixed.items() if key not in ranges}
-    return _Asked(spec, dict(sorted(space.items())), fixed)
+    usual = defaults(model, joint) | fixed
+    return _Asked(spec, dict(sorted(space.items())), fixed, usual)
+
+
+def _with_room(asked: _Asked, benchmark: Benchmark, dataset: Dataset) -> _Asked:
+    """Return what is asked without the values to search that no point on the dataset could take."""
+    if benchmark.search is None or not asked.spec.trained:
+        return asked
+    room = Room(asked.spec, asked.usual, dataset.name, dataset.manifest["counts"])
+    space, fixed = room.within(asked.space)
+    return replace(asked, space=space, fixed={**asked.fixed, **fixed})
 
 
 def _cell(
     wish: Wish, benchmark: Benchmark, asked: _Asked, machine: Mapping[str, Any], opened: Opened
 ) -> tuple[Cell, Planned]:
+    asked = _with_room(asked, benchmark, opened.dataset(wish.dataset))
     request = {**machine, **_used(wish, benchmark), "hyperparameters": asked.fixed}
     request |= {"model": wish.model, "encoder": wish.encoder, "dataset": wish.dataset}
     request |= {"paradigm": wish.paradigm, "protocol": benchmark.protocol}

@@ -13,6 +13,10 @@ class UsageError(ValueError):
     """
 
 
+class DiskError(UsageError):
+    """Nothing can be written: the disk is full or read-only; what follows would fail as well."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return the end of a sentence that names the values nearest to a wrong one.
 

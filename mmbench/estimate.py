@@ -55,13 +55,20 @@ def timings(home: Home, dataset: str) -> list[Timing]:
 
 
 def estimate(
-    known: Iterable[Timing], dataset: str, model: str, kind: str, epochs: int | None
+    known: Iterable[Timing],
+    dataset: str,
+    model: str,
+    kind: str,
+    epochs: int | None,
+    searched: Iterable[Timing] = (),
 ) -> Estimate:
     """Return the median of trials of the same recommender, else of others that are trained alike.
 
     Args:
         known: the timings of the dataset. kind: of the device, "cpu" or "cuda".
         epochs: at most; None where the recommender is not trained.
+        searched: the timings of points on the dataset, which count where the recommender has no
+            record yet; they tell of no ranking.
     """
     alike = [
         timing
@@ -69,6 +76,10 @@ def estimate(
         if timing.kind == kind and (timing.epochs == 0) == (epochs is None)
     ]
     same = [timing for timing in alike if timing.model == model]
+    points = [timing for timing in searched if timing.model == model]
+    if points and not same:
+        seconds = median(timing.seconds(epochs or 0) for timing in points)
+        return Estimate(seconds, f"searches of {model}")
     if not alike:
         return Estimate(None, f"no record of {dataset} on this kind of device")
     seconds = median(timing.seconds(epochs or 0) for timing in same or alike)

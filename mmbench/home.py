@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmbench.errors import UsageError
+from mmbench.errors import DiskError
 
 VARIABLE = "MMBENCH_HOME"
 DEFAULT = Path("mmbench-home")
@@ -62,7 +62,7 @@ class Home:
         """Fail before any work is done when nothing can be written here.
 
         Raises:
-            UsageError: the home cannot be made or written.
+            DiskError: the home cannot be made or written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class Home:
             finally:
                 probe.unlink(missing_ok=True)
         except OSError as error:
-            raise UsageError(
+            raise DiskError(
                 f"cannot write to the home {self.root} ({error.strerror}): "
-                "name another folder with --home"
+                "make room, or name another folder with --home"
             ) from error

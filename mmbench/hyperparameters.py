@@ -124,6 +124,15 @@ def require_room(
                 raise UsageError(f"--set {key}={value}: {told}: expected at most {most}")
 
 
+def largest(parameter: Parameter, counts: Mapping[str, int]) -> int | None:
+    """Return the largest value for which a dataset has room, None where it is of no matter.
+
+    Args:
+        counts: how many users and items the dataset has.
+    """
+    return min((counts[noun] - over for noun, over in parameter.leaves.items()), default=None)
+
+
 def modality_needs(spec: RecommenderSpec, values: Mapping[str, Scalar]) -> dict[str, int]:
     """Return how many matrices of item features the recommender needs, and single values of it."""
     needs = {spec.name: spec.least_modalities}

@@ -81,8 +81,8 @@ def test_what_is_there_is_counted_and_tells_the_time(file, home):
     before = check_benchmark(file, home, concurrency=2)
     counts = {one.cell.model: (one.points, one.finals) for one in before.cells}
     assert counts == {"VBPR": (0, 0), "BPR": (2, 0), "Pop": (0, 0)}
-    left = {one.cell.model: (one.left, one.basis) for one in before.cells}
-    assert left["BPR"] == (200.0, "its own search")  # two seeds of the chosen point
+    left = {one.cell.model: (one.left, one.training.basis) for one in before.cells}
+    assert left["BPR"] == (200.0, "searches of BPR")  # two seeds of the chosen point
     assert before.seconds == 100.0
     assert len(before.unknown) == 3
 
@@ -92,7 +92,7 @@ def test_what_is_there_is_counted_and_tells_the_time(file, home):
     after = check_benchmark(file, home, concurrency=2)
     counts = {one.cell.model: (one.points, one.finals) for one in after.cells}
     assert counts == {"VBPR": (0, 0), "BPR": (2, 1), "Pop": (0, 1)}
-    basis = {one.cell.model: one.basis for one in after.cells}
+    basis = {one.cell.model: one.training.basis for one in after.cells}
     assert basis["VBPR"] == "records of other recommenders"
     assert basis["BPR"] == "records of BPR"
     assert after.unknown == []

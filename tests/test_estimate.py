@@ -34,6 +34,18 @@ def test_the_same_recommender_goes_before_others(model, epochs, seconds, basis):
     assert (found.seconds, found.basis) == (seconds, basis)
 
 
+def test_points_of_a_search_tell_more_than_other_recommenders():
+    points = [
+        Timing("FREEDOM", "cpu", epoch=seconds, epochs=4, ended=False, rank=0.0)
+        for seconds in (7.0, 9.0, 20.0)
+    ]
+    found = estimate(KNOWN, "toyshop", "FREEDOM", "cpu", 10, points)
+    assert (found.seconds, found.basis) == (90.0, "searches of FREEDOM")
+    assert estimate([], "toyshop", "FREEDOM", "cpu", 10, points).seconds == 90.0
+    points = [Timing("VBPR", "cpu", epoch=9.0, epochs=4, ended=False, rank=0.0)]
+    assert estimate(KNOWN, "toyshop", "VBPR", "cpu", 10, points).basis == "records of VBPR"
+
+
 def test_another_kind_of_device_tells_nothing():
     found = estimate(KNOWN, "toyshop", "VBPR", "cuda", 10)
     assert found.seconds is None

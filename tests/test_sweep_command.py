@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mmbench
 from mmbench import cli
@@ -63,18 +64,37 @@ def test_a_pipe_gets_json_and_a_line_a_training(first):
     assert len(encoding) + 1 + len(over) == len(lines)  # nothing of Ray's
 
 
-def test_tensorboard_has_a_run_a_training(first, home):
-    runs = {path.parent.name for path in home.glob("sweeps/*/tensorboard/*/events.out.*")}
-    assert runs == {"point-0", "point-1", "seed-1"}
+def test_tensorboard_has_loss_score_and_hyperparameters_of_every_training(first, home):
     assert first.returncode == 0
+    folders = list(home.glob("sweeps/*/tensorboard"))
+    assert len(folders) == 2
+    for folder in folders:
+        assert {run.name for run in folder.iterdir()} == {"point-0", "point-1", "seed-1"}
+        for number in (0, 1):
+            events = EventAccumulator(str(folder / f"point-{number}"))
+            events.Reload()
+            point = json.loads((folder.parent / f"point-{number}.json").read_text())
+            # The last report tells the best score again.
+            assert scalars(events, "validation")[:3] == [
+                (n, score) for n, _, score in point["curve"]
+            ]
+            assert scalars(events, "loss")[:3] == [(n, loss) for n, loss, _ in point["curve"]]
+            (text,) = events.Tensors("hyperparameters/text_summary")
+            (told,) = text.tensor_proto.string_val
+            assert json.loads(told.decode().strip("`\n")) == point["hyperparameters"]
 
 
-def test_the_same_command_trains_nothing_again(first, home):
+def scalars(events, name):
+    """Return the steps and values of a run; TensorBoard keeps 32 bits."""
+    return [(event.step, pytest.approx(event.value)) for event in events.Scalars(name)]
+
+
+def test_the_same_command_trains_nothing_again(first, home, capsys):
     words = [word for word in FEW if word != "--json"]
-    again = sweep(home, *GRID, *words)
-    assert again.returncode == 0
-    assert again.stderr == "6 trainings in 2 cells, 6 of them known\n"
-    assert again.stdout == f"2 records in {home / 'results'}: see `mmbench leaderboard`\n"
+    assert cli.main(["sweep", *GRID, *words, "--home", str(home)]) == 0
+    out, err = capsys.readouterr()
+    assert err == "6 trainings in 2 cells, 6 of them known\n"
+    assert out == f"2 records in {home / 'results'}: see `mmbench leaderboard`\n"
     assert first.returncode == 0
 
 
@@ -125,10 +145,10 @@ def test_a_tracker_that_is_not_installed_is_named(home, capsys, name):
     assert f"pip install {package}" in capsys.readouterr().err
 
 
-def test_a_trial_that_no_machine_has_room_for_is_refused(home):
-    done = sweep(home, "--model", "BPR", "--dataset", "tiny", "--cpus-per-trial", "1000")
-    assert done.returncode == 2
-    assert "--cpus-per-trial 1000: no machine has that much" in done.stderr
+def test_a_trial_that_no_machine_has_room_for_is_refused(home, capsys):
+    words = ["--model", "BPR", "--dataset", "tiny", "--cpus-per-trial", "1000"]
+    assert cli.main(["sweep", *words, "--home", str(home)]) == 2
+    assert "--cpus-per-trial 1000: no machine has that much" in capsys.readouterr().err
 
 
 def test_the_python_verb_is_the_same(first, home):

@@ -2,13 +2,11 @@
 
 import io
 import logging
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -18,6 +16,7 @@ import ray
 from mmbench.atomic import told_of_disk
 from mmbench.errors import UsageError
 from mmbench.sweeps.address import check_address
+from mmbench.sweeps.ray_folder import ray_folder
 
 STORE = 128 * 2**20  # bytes of Ray's object store: features are mapped from files, not put there
 _LOOPBACK = "127.0.0.1"
@@ -42,8 +41,9 @@ def connected(
         UsageError: nobody answers at the address (within 20 seconds), the cluster is of another
             version, or the dashboard is not installed.
     """
+    own = ray_folder() if address is None else nullcontext("")
     before = signal.getsignal(signal.SIGTERM)
-    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))), _session(address) as folder:
+    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))), own as folder:
         try:
             if address is None:
                 yield _start(folder, cpus, gpus, dashboard)
@@ -56,22 +56,6 @@ def connected(
                 ray.shutdown()
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, before)  # Ray sets its own
-
-
-@contextmanager
-def _session(address: str | None) -> Iterator[str]:
-    """Yield the folder of a Ray of our own: two sweeps at once share nothing, nothing stays."""
-    if address is not None:
-        yield ""
-        return
-    # The name of a socket has 107 bytes at most, and $TMPDIR may take most of them.
-    where = Path("/tmp")  # noqa: S108 - mkdtemp makes a folder of its own
-    with told_of_disk(where):
-        folder = tempfile.mkdtemp(prefix="mmbench-ray-", dir=where)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(folder: str, cpus: int | None, gpus: int | None, dashboard: bool) -> str | None:

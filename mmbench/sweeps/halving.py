@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from mmbench.cells import Cell
 from mmbench.sweeps.draws import SCORE
 from mmbench.sweeps.history import Point
 from mmbench.sweeps.job import Job
-from mmbench.sweeps.job_error import error_of
+from mmbench.sweeps.job_error import error_in
 
 if TYPE_CHECKING:
     from mmbench.sweeps.searcher import Jobs
@@ -91,8 +90,8 @@ class Scheduler(FIFOScheduler):
 
     def on_trial_error(self, _: Any, trial: Any) -> None:
         """Keep what is known of a failure: Ray tells the searcher only that there was one."""
-        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
-        self.jobs.failures[trial.trial_id] = (error_of(text), dict(trial.last_result or {}))
+        failure = error_in(trial.error_file), dict(trial.last_result or {})
+        self.jobs.failures[trial.trial_id] = failure
 
     def debug_string(self) -> str:
         """Return what Ray may print of it."""

@@ -4,6 +4,9 @@ import json
 import re
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
+
+from mmbench.errors import DiskError
 
 _NAME = "JobError: "
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -26,6 +29,22 @@ class JobError(RuntimeError):
     def told(cls, error: Mapping[str, str]) -> "JobError":
         """Return the failure that a record tells of."""
         return cls(json.dumps(dict(error)))
+
+
+def error_in(file: str | None) -> dict[str, str]:
+    """Return type, message and traceback of the last failure in a file that Ray wrote.
+
+    A DiskError where there is none, or half of one: Ray writes it whatever failed, if it can.
+    """
+    path = Path(file) if file else None
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace") if path else ""
+        if text.strip():
+            return error_of(text)
+    except (OSError, ValueError):
+        pass
+    told = f"cannot write {file} (why a training failed): make room, or name another with --home"
+    return {"type": DiskError.__name__, "message": told, "traceback": ""}
 
 
 def error_of(text: str) -> dict[str, str]:

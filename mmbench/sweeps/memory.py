@@ -12,7 +12,8 @@ from mmbench.records import read_record
 def expected_mb(cells: Iterable[Cell], home: Home) -> int | None:
     """Return the most that a training of a cell's dataset and recommender took, in MiB.
 
-    None where there is no record of any of them yet.
+    It is what one takes alone: pages of libraries and features that several share are in it, so
+    that rather too few than too many run at once. None where there is no record of any of them yet.
     """
     peaks = [
         peak for names in {(c.dataset, c.model) for c in cells} for peak in _peaks(*names, home)

@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from mmbench.errors import UsageError
+from mmbench.errors import DiskError, UsageError
 from mmbench.sweeps.cell_work import CellWork
 from mmbench.sweeps.job import Job
 
@@ -76,11 +76,17 @@ class Jobs(Searcher):
             return
         try:
             if error:
-                cell.fail(job, *self.failures.pop(trial_id))
+                self._fail(cell, job, *self.failures.pop(trial_id))
             elif result:
                 cell.finish(job, result)
         except UsageError as trouble:
             self.trouble = trouble
+
+    @staticmethod
+    def _fail(cell: CellWork, job: Job, error: Mapping[str, str], last: Mapping[str, Any]) -> None:
+        if error["type"] == DiskError.__name__:  # the job is no worse than the others
+            raise DiskError(error["message"])
+        cell.fail(job, error, last)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the histories of the cells are all that counts."""

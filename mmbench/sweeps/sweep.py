@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from ray import tune
 
+from mmbench.atomic import told_of_disk
 from mmbench.cells import Cell
 from mmbench.home import Home
 from mmbench.opened import Opened
@@ -107,7 +108,7 @@ def _tune(
     check_fits(resources.cpus, resources.gpus, resources.memory_mb)
     here = {"threads": max(1, int(resources.cpus)), "folder": os.getcwd()}
     trainable = tune.with_parameters(Trainable, **shared, **here)
-    with _storage(home) as folder:
+    with _storage(home) as folder, told_of_disk(folder), _excused(jobs):
         tune.Tuner(
             tune.with_resources(trainable, resources.told()),
             tune_config=tune.TuneConfig(
@@ -128,6 +129,19 @@ def _tune(
                 verbose=0,
             ),
         ).fit()
+
+
+@contextmanager
+def _excused(jobs: Jobs) -> Iterator[None]:
+    """Let go what Ray Tune raises where the sweep ends for a reason: it says that itself.
+
+    On a full disk Tune stumbles over what it could not write.
+    """
+    try:
+        yield
+    except Exception:
+        if jobs.trouble is None:
+            raise
 
 
 def _title(trial: Any) -> str:

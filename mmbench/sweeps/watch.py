@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -17,7 +16,7 @@ from mmbench.cells import Cell
 from mmbench.home import Home
 from mmbench.sweeps.history import FAILED, STOPPED, Point
 from mmbench.sweeps.job import Job
-from mmbench.sweeps.job_error import error_of
+from mmbench.sweeps.job_error import error_in
 from mmbench.sweeps.survey import note_points, survey
 from mmbench.sweeps.tally import Row, Tally, shown
 
@@ -203,8 +202,5 @@ def _of_point(point: Point, select: str, evaluations: int) -> str:
 
 
 def _reason(trial: Any) -> str:
-    file = Path(trial.error_file) if trial.error_file else None
-    if file is None or not file.is_file():
-        return "its process died"
-    error = error_of(file.read_text(encoding="utf-8", errors="replace"))
+    error = error_in(trial.error_file)
     return " ".join(f"{error['type']}: {error['message']}".split())

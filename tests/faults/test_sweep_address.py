@@ -26,7 +26,7 @@ def test_an_address_nobody_answers(start, tiny, listening):
 
 
 def test_a_sweep_that_is_stopped_goes_on(start, tiny):
-    words = (*SWEEP, "--trials", "4", "--set", "epochs=30", "--set", "train_batch_size=8")
+    words = (*SWEEP, "--trials", "2", "--set", "epochs=15", "--set", "train_batch_size=8")
     process = start(*words)
     lines = []
     for line in process.stderr:

@@ -1,4 +1,4 @@
-"""Sweeps whose driver or worker is killed, and two sweeps at once in one home."""
+"""Sweeps whose driver or worker is killed, two at once in one home, and one on a full disk."""
 
 import json
 import os
@@ -15,8 +15,10 @@ import sweeping
 from ray import tune
 from sweeping import Trained, cell, points, swept
 
+from mmbench.errors import DiskError
 from mmbench.sweeps.cluster import connected
 
+ROOM = 4 * 2**20  # bytes of a small file system
 SLOWER = {"fixed": {"epochs": 10, "stopping_step": 10, "train_batch_size": 8}}
 
 
@@ -118,3 +120,61 @@ def test_two_sweeps_at_once_share_the_work(other, tiny, undisturbed):
     assert process.returncode == 0, err
     assert sorted(trained.points + json.loads(out)) == [0, 1, 2, 3, 4, 5]
     assert (points(tiny), outcome.records[0].values["metrics"]) == undisturbed
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """The folder of a file system of its own, which takes the superuser."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(folder)]
+    if shutil.which("mount") is None:
+        pytest.skip("no small file system: there is no `mount` here")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+class Fills(tune.Callback):
+    """Leaves so many bytes of a disk when a training begins, once."""
+
+    def __init__(self, disk, kind, number, left):
+        self.filler, self.at, self.left = disk / "filler", (kind, number), left
+
+    def on_trial_start(self, iteration, trials, trial, **info):
+        if (trial.config["kind"], trial.config["number"]) == self.at and not self.filler.exists():
+            free = os.statvfs(self.filler.parent)
+            self.filler.write_bytes(bytes(free.f_bavail * free.f_bsize - self.left))
+
+
+def whole(home):
+    """Return the points, all of which can be read; nothing half-written lies about."""
+    assert not list(home.rglob("*.part"))
+    assert not list(home.glob("sweeps/*/.point-*.lock"))
+    assert not list(home.glob("sweeps/.tune-*"))
+    for path in (home / "results").rglob("[!.]*.json"):
+        assert json.loads(path.read_text())["status"] == "ok"
+        assert path.with_suffix(".npz").is_file()
+    return points(home)
+
+
+def test_a_sweep_on_a_full_disk_ends_and_goes_on(ray_here, disk, tiny_template):
+    home, known = disk / "home", []
+    shutil.copytree(tiny_template, home)
+    made = cell(home, trials=4, round=2)
+    for kind, number, left in (("point", 2, 8192), ("final", 1, 8192)):
+        with pytest.raises(DiskError, match="cannot write .*: make room, or name another"):
+            swept(home, made, slots=1, callbacks=[Fills(disk, kind, number, left)], retries=0)
+        found = whole(home)
+        assert {point["status"] for point in found} == {"ok"}
+        known.append(len(found))
+        (disk / "filler").unlink()
+    assert 2 <= known[0] <= known[1] == 4
+    trained = Trained()
+    outcome = swept(home, made, slots=1, callbacks=[trained])
+    assert (outcome.failed, trained.points) == ((), [])
+    assert [record.status for record in outcome.records] == ["ok"]
+    assert [line["status"] for line in outcome.records[0].values["search"]["history"]] == ["ok"] * 4
+    assert whole(home) == found
