@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 HOME_FLAG := --home mmbench-home
+TEST_PROCESSES ?= 2
 
 .PHONY: run test check bench clean
 
@@ -19,7 +20,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(VENV)/installed
 	$(BIN)/mmbench check $(HOME_FLAG)
