@@ -1,11 +1,11 @@
 """What a sweep costs beside the same trainings one after another in one process.
 
-    python -m benchmarks.speed.sweep --trials 7 --epochs 130
+    python -m benchmarks.speed.sweep --trials 8 --seeds 2 --epochs 130
 
 Random points of two cells (VBPR on toyshop's ready features, real and permuted, one thread each),
-then the chosen ones again: by a sweep with one slot, with two, and in a loop. Every way has a home
-and a process of its own. Printed: wall seconds, start and imports included, and their ratio to the
-loop's.
+then the chosen ones again with every seed: by a sweep with one slot, with two, and in a loop. Every
+way has a home and a process of its own. Printed: wall seconds, start and imports included, and
+their ratio to the loop's. `--ways` leaves some of the three out (the loop needs a sweep before it).
 """
 
 import argparse
@@ -19,10 +19,11 @@ from time import perf_counter
 from typing import Any
 
 DATASET, ENCODERS, MODEL = "toyshop", ("classic", "permuted:classic"), "VBPR"
-Point = tuple[str, Mapping[str, Any], bool]  # encoder, hyper-parameters, whether it is tested
+WAYS = ("one", "two", "loop")  # a sweep with one slot, one with two, no sweep
+Point = tuple[str, Mapping[str, Any], int | None]  # encoder, hyper-parameters, seed if it is tested
 
 
-def swept(home: Path, trials: int, epochs: int, slots: int, connection: Any) -> None:
+def swept(home: Path, trials: int, seeds: int, epochs: int, slots: int, connection: Any) -> None:
     """Run the sweep and send its seconds and its points."""
     start = perf_counter()
     import mmbench
@@ -33,7 +34,7 @@ def swept(home: Path, trials: int, epochs: int, slots: int, connection: Any) -> 
         dataset=DATASET,
         search={"algorithm": "random", "trials": trials, "early_stopping": "none"},
         hyperparameters=_fixed(epochs),
-        seeds=1,
+        seeds=seeds,
         home=home,
         cpus=slots,
     )
@@ -43,10 +44,11 @@ def swept(home: Path, trials: int, epochs: int, slots: int, connection: Any) -> 
 
 
 def _points(record: Any) -> list[Point]:
-    """Return what a cell trained: its points, then the chosen one again, which is tested."""
+    """Return the tested training of a record, after the points of its cell if it is the first."""
     search, encoder = record.values["search"], record.trial["encoder"]
-    points = [(encoder, line["hyperparameters"], False) for line in search["history"]]
-    return [*points, (*points[search["chosen"]][:2], True)]
+    points: list[Point] = [(encoder, line["hyperparameters"], None) for line in search["history"]]
+    tested = (*points[search["chosen"]][:2], record.trial["seed"])
+    return [*points, tested] if record.trial["seed"] == 1 else [tested]
 
 
 def looped(home: Path, epochs: int, points: list[Point], to: Any) -> None:
@@ -59,10 +61,12 @@ def looped(home: Path, epochs: int, points: list[Point], to: Any) -> None:
     from mmbench.trial import execute, fit
 
     torch.set_num_threads(1)
-    for encoder, point, tested in points:
+    for encoder, point, seed in points:
         settings = {**_fixed(epochs), **point}
-        (planned,) = plan(MODEL, encoder, DATASET, hyperparameters=settings, home=home)
-        if tested:
+        planned = plan(
+            MODEL, encoder, DATASET, hyperparameters=settings, seeds=[seed or 1], home=home
+        )[0]
+        if seed:
             execute(planned, Silent())
         else:
             fit(planned, Silent())
@@ -90,6 +94,8 @@ def main() -> None:
     """Measure the three ways, a line of JSON each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.sweep")
     parser.add_argument("--trials", type=int, default=7)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--epochs", type=int, default=130)
     given = parser.parse_args()
     import mmbench
@@ -98,17 +104,18 @@ def main() -> None:
         first = Path(scratch) / "home"
         for encoder in ENCODERS:
             mmbench.run(MODEL, encoder, DATASET, hyperparameters={"epochs": 1}, home=first)
-        homes = {
-            name: Path(shutil.copytree(first, Path(scratch) / name))
-            for name in ("one", "two", "loop")
-        }
-        size = given.trials, given.epochs
-        one, points = alone(swept, homes["one"], *size, 1)
-        two, _ = alone(swept, homes["two"], *size, 2)
-        loop = alone(looped, homes["loop"], given.epochs, points)
-    for way, seconds in {"loop": loop, "sweep, one slot": one, "sweep, two slots": two}.items():
-        told = {"way": way, "seconds": round(seconds, 1), "ratio": round(seconds / loop, 3)}
-        print(json.dumps({**told, "trainings": len(points)}), flush=True)
+        size, points, spent = (given.trials, given.seeds, given.epochs), list[Point](), {}
+        for way in given.ways:
+            home = Path(shutil.copytree(first, Path(scratch) / way))
+            if way == "loop":
+                spent[way] = alone(looped, home, given.epochs, points)
+            else:
+                spent[way], points = alone(swept, home, *size, ("one", "two").index(way) + 1)
+    for way, seconds in spent.items():
+        told = {"way": way, "seconds": round(seconds, 1), "trainings": len(points)}
+        if "loop" in spent:
+            told["ratio"] = round(seconds / spent["loop"], 3)
+        print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
