@@ -9,10 +9,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from mmbench.records import Record
+from mmbench.records import BESIDE, Record
 
 LISTED = 100  # users whose lists a record keeps, the same ones in every record of a dataset
-USERS, ITEMS = "listed-users", "listed-items"
+USERS, ITEMS = f"{BESIDE}users", f"{BESIDE}items"
 
 
 class _Lists(Protocol):

@@ -13,6 +13,7 @@ from mmbench.atomic import whole_file
 from mmbench.errors import UsageError
 
 SCHEMA = 1
+BESIDE = "listed-"  # how arrays are called that stand beside the metrics; see mmbench.lists
 LINES_SUFFIX = ".jsonl"
 LINES = f"records{LINES_SUFFIX}"  # records that were published, one a line
 PUBLISHED = (
@@ -50,7 +51,7 @@ class Record:
     def per_user(self) -> dict[str, NDArray[Any]]:
         """Return `users` (n_users,) and "recall@20" → (n_users,) of the test part."""
         with np.load(self.path.with_suffix(".npz"), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: file[name] for name in file.files if not name.startswith(BESIDE)}
 
     def write(self, per_user: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Write the JSON and the metrics; where the JSON is, the record is whole.
