@@ -56,7 +56,7 @@ def _components(modalities: Mapping[str, Feature], present: Mask, n: int) -> Mat
     most = min(int(present.sum()) - 1, rows.shape[1])
     if n > most:
         raise UsageError(f"--fuse pca:{n}: these features have {most} components at most")
-    from sklearn.decomposition import PCA  # a second to import, and every training imports us
+    from sklearn.decomposition import PCA  # a second to import: a sweep starts without it
 
     fitted = PCA(n, svd_solver="covariance_eigh").fit(rows[present])
     fused = np.zeros((len(rows), n), np.float32)  # (n_items, n)
