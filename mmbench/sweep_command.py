@@ -45,6 +45,9 @@ ConcurrencyOption = Annotated[
     int | None, typer.Option(min=1, help="trainings at once (as many as there is room for)")
 ]
 RetriesOption = Annotated[int, typer.Option(min=0, help="of a training that fails")]
+RetryFailedOption = Annotated[
+    bool, typer.Option("--retry-failed", help="train again what failed in an earlier sweep")
+]
 AddressOption = Annotated[
     str | None, typer.Option(help="HOST:PORT of a Ray cluster, or auto (this machine alone)")
 ]
@@ -76,6 +79,7 @@ def sweep(
     memory_per_trial: MemoryEachOption = None,
     concurrency: ConcurrencyOption = None,
     retries: RetriesOption = 1,
+    retry_failed: RetryFailedOption = False,
     address: AddressOption = None,
     cpus: CpusOption = None,
     dashboard: DashboardOption = False,
@@ -93,7 +97,7 @@ def sweep(
     way: dict[str, Any] = {"cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial}
     way |= {"memory_per_trial": memory_per_trial, "concurrency": concurrency, "cpus": cpus}
     way |= {"address": address, "dashboard": dashboard, "log": log or (), "device": device}
-    way |= {"retries": retries}
+    way |= {"retries": retries, "retry_failed": retry_failed}
     try:
         outcome = _run(asked, set_ or [], way, home)
     except KeyboardInterrupt:

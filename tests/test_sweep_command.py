@@ -165,3 +165,27 @@ def test_the_python_verb_is_the_same(first, home):
     told = json.loads(first.stdout)["records"]
     assert [record.values for record in outcome.records] == told
     assert outcome.failed == ()
+
+
+def test_what_failed_is_trained_again_where_one_asks(tmp_path):
+    words = ("prepare", "toyshop", "--users", "60", "--items", "40", "--name", "tiny")
+    assert cli.main([*words, "--home", str(tmp_path)]) == 0
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "datasets: [tiny]\nseeds: 1\nsearch: {algorithm: grid}\n"
+        "set: {epochs: 6, train_batch_size: 64, embedding_size: 8, "
+        "learner: sgd, learning_rate: 1.0}\n"
+        "recommenders: {BPR: {space: {reg_weight: {choice: [0.001, 1.0e+6]}}}}\n"
+    )
+    way = {"home": tmp_path, "cpus": 2, "retries": 0}
+    assert len(mmbench.sweep(grid, **way).failed) == 1
+    good, bad = sorted(
+        tmp_path.glob("sweeps/*/point-*.json"), key=lambda path: '"failed"' in path.read_text()
+    )
+    bad.write_text(bad.read_text().replace("Traceback", "Yesterday"))
+    kept = good.read_bytes()
+    assert len(mmbench.sweep(grid, **way).failed) == 1
+    assert "Yesterday" in bad.read_text()
+    assert len(mmbench.sweep(grid, **way, retry_failed=True).failed) == 1
+    assert "Traceback" in bad.read_text()
+    assert good.read_bytes() == kept

@@ -93,6 +93,16 @@ class History:
         mended = found.error is not None and found.error.get("type") == "UsageError"
         return found if whole and asked and not mended else None
 
+    def forget_failed(self) -> None:
+        """Remove the points that failed, so that they are trained again."""
+        for path in sorted(self.folder.glob("point-*.json")):
+            try:
+                failed = json.loads(path.read_text(encoding="utf-8"))["status"] == FAILED
+            except (OSError, ValueError, TypeError, LookupError, RecursionError):
+                continue  # it is damaged, and counts as none
+            if failed:
+                path.unlink(missing_ok=True)
+
     @staticmethod
     def _write(path: Path, values: Mapping[str, Any]) -> None:
         text = json.dumps(values, indent=1, ensure_ascii=False)

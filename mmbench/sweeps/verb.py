@@ -21,6 +21,7 @@ from mmbench.specs import Scalar
 from mmbench.sweeps.address import check_address
 from mmbench.sweeps.cluster import connected, most_of
 from mmbench.sweeps.encoding import encode_all, folders, wanted
+from mmbench.sweeps.history import History
 from mmbench.sweeps.memory import expected_mb
 from mmbench.sweeps.parcel import Post, everywhere
 from mmbench.sweeps.sweep import Outcome, Resources, run_cells
@@ -36,8 +37,9 @@ class Way:
 
     gpus_per_trial: a whole one where there is any and it is None. memory_per_trial: in MiB; what
     records of the same dataset and recommender took where it is None. concurrency: trainings at
-    once. retries: of a training that fails. address, cpus, dashboard: see
-    `mmbench.sweeps.cluster.connected`. log: trackers, see `mmbench.sweeps.tracking`.
+    once. retries: of a training that fails. retry_failed: train what failed in an earlier sweep
+    again. address, cpus, dashboard: see `mmbench.sweeps.cluster.connected`. log: trackers, see
+    `mmbench.sweeps.tracking`.
     device, batch_size, workers, eval_memory: see `mmbench.plan.plan`.
     """
 
@@ -46,6 +48,7 @@ class Way:
     memory_per_trial: int | None = None
     concurrency: int | None = None
     retries: int = 1
+    retry_failed: bool = False
     address: str | None = None
     cpus: int | None = None
     dashboard: bool = False
@@ -125,6 +128,8 @@ def swept(
         make_all(benchmark, machine, opened, progress)
         made = cells(benchmark, home, machine | {"eval_memory": way.eval_memory}, progress, opened)
     home.require_writable()
+    for cell in made if way.retry_failed else ():
+        History.of(cell, home).forget_failed()
     with connected(way.address, way.cpus, dashboard=way.dashboard) as dashboard:
         with showing() as progress:
             if dashboard:
