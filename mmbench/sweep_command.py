@@ -91,19 +91,22 @@ def sweep(
     """Fill a grid of datasets, encoders and recommenders with tuned, seeded trials."""
     from mmbench.request import flags
 
-    asked: dict[str, Any] = {"names": flags(model, encoder, dataset, protocol, paradigm)}
-    asked |= {"search": {"trials": trials, "algorithm": search}, "seeds": seeds}
-    asked |= {"file": benchmark, "no_search": no_search}
+    asked: dict[str, Any] = {"file": benchmark, "no_search": no_search, "seeds": seeds}
+    asked["names"] = flags(model, encoder, dataset, protocol, paradigm)
+    asked["search"] = {"trials": trials, "algorithm": search}
     way: dict[str, Any] = {"cpus_per_trial": cpus_per_trial, "gpus_per_trial": gpus_per_trial}
     way |= {"memory_per_trial": memory_per_trial, "concurrency": concurrency, "cpus": cpus}
-    way |= {"address": address, "dashboard": dashboard, "log": log or (), "device": device}
-    way |= {"retries": retries, "retry_failed": retry_failed}
+    way |= {"retries": retries, "retry_failed": retry_failed, "device": device}
+    way |= {"address": address, "dashboard": dashboard, "log": log or ()}
+    _print(_stoppable(asked, set_ or [], way, home), home, as_json)
+
+
+def _stoppable(*asked: Any) -> "Outcome":
     try:
-        outcome = _run(asked, set_ or [], way, home)
+        return _run(*asked)
     except KeyboardInterrupt:
         print("mmbench: stopped; the same command goes on where it stands", file=sys.stderr)
         raise typer.Exit(FAILED) from None
-    _print(outcome, home, as_json)
 
 
 def _run(

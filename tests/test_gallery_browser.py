@@ -142,8 +142,9 @@ def test_nothing_is_fetched_and_every_picture_is_seen(tab):
 
 
 def test_what_has_no_picture_is_shown_by_its_title(tab):
-    boxes = "[...document.querySelectorAll('.frame.none')].map((box) => box.innerText)"
-    told = {text.split("\n")[0]: text.split("\n")[-1] for text in tab.run(boxes)}
+    # What is below the fold has a text before it is drawn, and innerText tells only what is drawn.
+    texts = "['.title', '.why'].map((part) => box.querySelector(part).textContent)"
+    told = dict(tab.run(f"[...document.querySelectorAll('.frame.none')].map((box) => {texts})"))
     assert set(told) <= {"toy 5", "toy 6"}
     assert told["toy 5"] == "no picture"
 
