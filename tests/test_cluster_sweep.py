@@ -103,7 +103,6 @@ def test_a_machine_that_dies_in_the_middle_loses_nothing(cluster, home, capfd):
         seeds=2,
         address=cluster.address,
         home=home,
-        retries=6,  # on a busy machine Ray sends some to the dead one before it knows
         **FEW,
     )
     killer.join()

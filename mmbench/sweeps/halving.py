@@ -11,7 +11,7 @@ from mmbench.cells import Cell
 from mmbench.sweeps.draws import SCORE
 from mmbench.sweeps.history import Point
 from mmbench.sweeps.job import Job
-from mmbench.sweeps.job_error import error_in
+from mmbench.sweeps.job_error import WORKER_DIED, error_in
 
 if TYPE_CHECKING:
     from mmbench.sweeps.searcher import Jobs
@@ -89,9 +89,15 @@ class Scheduler(FIFOScheduler):
         self.judges.pop(trial.trial_id, None)
 
     def on_trial_error(self, _: Any, trial: Any) -> None:
-        """Keep what is known of a failure: Ray tells the searcher only that there was one."""
-        failure = error_in(trial.error_file), dict(trial.last_result or {})
-        self.jobs.failures[trial.trial_id] = failure
+        """Keep what is known of a failure: Ray tells the searcher only that there was one.
+
+        A trial that waited to be reset when its worker died is failed by Ray Tune twice for it,
+        the second time for good and while it is to begin again: it is no failure of the job.
+        """
+        error = error_in(trial.error_file)
+        self.jobs.failures[trial.trial_id] = error, dict(trial.last_result or {})
+        if trial.status == trial.PENDING and error["type"] == WORKER_DIED:
+            self.jobs.lost.add(trial.trial_id)
 
     def debug_string(self) -> str:
         """Return what Ray may print of it."""

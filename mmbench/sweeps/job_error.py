@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmbench.errors import DiskError
 
+WORKER_DIED = "WorkerDied"
 _NAME = "JobError: "
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -59,4 +60,4 @@ def error_of(text: str) -> dict[str, str]:
     if lines[0].startswith("ray::"):  # an exception outside of the training itself
         kind, _, message = lines[-1].partition(": ")
         return {"type": kind, "message": message, "traceback": body}
-    return {"type": "WorkerDied", "message": lines[0], "traceback": body}
+    return {"type": WORKER_DIED, "message": lines[0], "traceback": body}

@@ -1,5 +1,6 @@
 """The jobs of all cells as one search algorithm of Ray Tune."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,14 @@ from mmbench.errors import DiskError, UsageError
 from mmbench.sweeps.cell_work import CellWork
 from mmbench.sweeps.job import Job
 
+_LOSSES = 5  # of one job, after which it is to blame
+
 
 class Jobs(Searcher):
     """Gives jobs, those of the first cells first, until every record is there.
 
     failures: trial → the error it ended with and what it had reported, told by the scheduler.
+    lost: trials whose worker died before they began; their jobs are given again.
     trouble: why the sweep cannot go on, which a person can mend; None while it can.
     """
 
@@ -22,7 +26,10 @@ class Jobs(Searcher):
         self.cells = cells
         self.failures: dict[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {}
         self.trouble: UsageError | None = None
+        self.lost: set[str] = set()
         self._running: dict[str, Job] = {}
+        self._again: list[Job] = []
+        self._losses: Counter[str] = Counter()
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next job, None where all that can begin has begun."""
@@ -35,17 +42,17 @@ class Jobs(Searcher):
     def _next(self, trial_id: str) -> Any:
         if self.trouble is not None:
             return Searcher.FINISHED
-        for cell in self.cells:
-            job = cell.next()
-            if job is not None:
-                self._running[trial_id] = job
-                return job.config()
-        return Searcher.FINISHED if self.complete else None
+        given = (job for cell in self.cells if (job := cell.next()))
+        job = self._again.pop(0) if self._again else next(given, None)
+        if job is None:
+            return Searcher.FINISHED if self.complete else None
+        self._running[trial_id] = job
+        return job.config()
 
     @property
     def complete(self) -> bool:
         """Whether every cell has its records."""
-        return not self._running and all(cell.complete for cell in self.cells)
+        return not (self._running or self._again) and all(cell.complete for cell in self.cells)
 
     def check(self) -> None:
         """Raise why there is something left to do.
@@ -75,7 +82,10 @@ class Jobs(Searcher):
         if self.trouble is not None:
             return
         try:
-            if error:
+            if trial_id in self.lost and self._losses[job.title] < _LOSSES:
+                self._losses[job.title] += 1
+                self._again.append(job)
+            elif error:
                 self._fail(cell, job, *self.failures.pop(trial_id))
             elif result:
                 cell.finish(job, result)
