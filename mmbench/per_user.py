@@ -87,11 +87,11 @@ def _read_all(systems: Sequence[Sequence[Record]], metric: str) -> list[list[Rea
 
 def _read(record: Record, metric: str) -> Read:
     """Return the users (n_users,) and their values (n_users,) of one record."""
-    path = record.path.with_suffix(".npz")
+    path, begin = record.vectors
     mean = record.values["metrics"]["test"].get(metric)
     if mean is not None and not np.isfinite(mean):
         raise UsageError(f"{record.path}: {metric} is {mean}: {AGAIN}")
-    arrays = _arrays(record, path, metric)
+    arrays = _arrays(record, path, begin, metric)
     if "users" not in arrays or metric not in arrays:
         raise UsageError(f"{record.path}: {_lacks(metric, mean, arrays)}")
     users, values = arrays["users"], np.asarray(arrays[metric], np.float64)
@@ -103,13 +103,16 @@ def _read(record: Record, metric: str) -> Read:
     return users, values
 
 
-def _arrays(record: Record, path: Path, metric: str) -> dict[str, Any]:
+def _arrays(record: Record, path: Path, begin: str, metric: str) -> dict[str, Any]:
     """Return `users` and the metric, and the names of what else is beside the record."""
     try:
         # Two of the arrays only: the others are most of the file, and there may be many files.
         with np.load(path, allow_pickle=False) as file:
-            read = {"users", metric}
-            return {name: file[name] if name in read else None for name in file.files}
+            read = {f"{begin}users", f"{begin}{metric}"}
+            there = [name for name in file.files if name.startswith(begin)]
+            arrays = {
+                name.removeprefix(begin): file[name] if name in read else None for name in there
+            }
     except FileNotFoundError as error:
         if "per_user" in record.values:
             raise UsageError(f"{record.path}: {PUBLISHED}") from error
@@ -119,6 +122,9 @@ def _arrays(record: Record, path: Path, metric: str) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError, EOFError, BadZipFile, zlib_error) as error:
         raise UsageError(f"cannot read the per-user metrics {path}: {error}") from error
+    if begin and not arrays:
+        raise UsageError(f"{record.path}: {PUBLISHED}")
+    return arrays
 
 
 def _lacks(metric: str, mean: float | None, arrays: Iterable[str]) -> str:

@@ -18,10 +18,15 @@ CheckOption = Annotated[
     bool, typer.Option("--check", help="only say whether what is published there is sound")
 ]
 
+PerUserOption = Annotated[
+    str, typer.Option("--per-user", help="publish these metrics of every user, too: recall@20,…")
+]
+
 
 def publish(
     folder: FolderArgument,
     results: ResultsArgument = None,
+    per_user: PerUserOption = "",
     check: CheckOption = False,
     home: opt.HomeOption = None,
 ) -> None:
@@ -40,8 +45,9 @@ def publish(
     from mmbench.publication.refusal import RefusedError
 
     try:
+        users = [name for name in per_user.split(",") if name]
         with console() as shown:
-            made = published(folder, results or None, Home.find(home), shown)
+            made = published(folder, results or None, Home.find(home), shown, users)
     except RefusedError as refused:
         _say(f"mmbench: {line}" for line in str(refused).splitlines())
         raise typer.Exit(2) from refused

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from mmbench.atomic import whole_file
 from mmbench.errors import UsageError
+from mmbench.fingerprint import SHORT
 
 SCHEMA = 1
 BESIDE = "listed-"  # how arrays are called that stand beside the metrics; see mmbench.lists
 LINES_SUFFIX = ".jsonl"
 LINES = f"records{LINES_SUFFIX}"  # records that were published, one a line
+USERS_FILE = "per_user.npz"  # what was published of their users, where it was
 PUBLISHED = (
     "it was published without its per-user metrics, and a test over users needs them: "
     "run its `command`, and take the record that this makes"
@@ -26,7 +28,8 @@ PUBLISHED = (
 class Record:
     """A record: its JSON (schema 1, see DESIGN) and where it lies.
 
-    path: the JSON file; the per-user metrics stand beside it as .npz.
+    path: the JSON file; the per-user metrics stand beside it as .npz. Of a record that was
+        published FILE:LINE; the per-user metrics of all stand beside FILE, if they were, too.
     values: the keys.
     """
 
@@ -50,8 +53,23 @@ class Record:
 
     def per_user(self) -> dict[str, NDArray[Any]]:
         """Return `users` (n_users,) and "recall@20" → (n_users,) of the test part."""
-        with np.load(self.path.with_suffix(".npz"), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if not name.startswith(BESIDE)}
+        path, begin = self.vectors
+        with np.load(path, allow_pickle=False) as file:
+            names = [name for name in file.files if name.startswith(begin)]
+            read = {name.removeprefix(begin): name for name in names}
+            return {to: file[name] for to, name in read.items() if not to.startswith(BESIDE)}
+
+    @property
+    def vectors(self) -> tuple[Path, str]:
+        """The file of the per-user metrics, and what the names of its arrays begin with."""
+        if "per_user" in self.values:
+            return self.path.with_name(USERS_FILE), f"{self.name}/"
+        return self.path.with_suffix(".npz"), ""
+
+    @property
+    def name(self) -> str:
+        """Trial and seed, as the file of a record is called."""
+        return f"{str(self.values['fingerprints']['trial'])[:SHORT]}-s{self.trial['seed']}"
 
     def write(self, per_user: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Write the JSON and the metrics; where the JSON is, the record is whole.

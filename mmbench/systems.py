@@ -1,6 +1,5 @@
 """A system: the records of one trial, a seed each, found by a path or by what was run."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +11,19 @@ from mmbench.errors import SHOWN, UsageError, nearest
 from mmbench.fingerprint import SHORT
 from mmbench.home import Home
 from mmbench.records import (
+    LINES,
     LINES_SUFFIX,
     PUBLISHED,
+    USERS_FILE,
     Record,
     lines_paths,
+    read_lines,
     read_record,
     record_paths,
 )
+from mmbench.system_names import PREFIX, digits, key, names
 
 Wish = str | PathLike[str] | Record | Sequence[Record]
-PREFIX = re.compile(r"[0-9a-f]{4,64}")  # of a trial's fingerprint
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def system(wish: Wish, home: Home | str | PathLike[str] | None = None) -> System
     Args:
         wish: records; or a RECORD.json (that seed alone); or a folder of records; or
             MODEL/ENCODER, DATASET/ENCODER/MODEL, as the folders below the home's results are
-            called. With /FINGERPRINT (its first digits) behind it, one trial of several.
+            called; or one of these behind the folder of a published benchmark. With /FINGERPRINT
+            (its first digits) behind it, one trial of several.
         home: see `Home.of`.
 
     Raises:
@@ -77,6 +80,8 @@ def system(wish: Wish, home: Home | str | PathLike[str] | None = None) -> System
     if not isinstance(wish, (str, PathLike)):
         return _system(wish, "the records", ())
     text = str(wish)
+    if (published := _published(text)) is not None:
+        return _system(published, text, ())
     paths = _paths(text, Home.of(home))
     if len(paths) == 1:
         return _system([read_record(paths[0])], text, ())
@@ -108,13 +113,13 @@ def _paths(text: str, home: Home) -> list[Path]:
     """Return the record files that a path or the name of a cell means."""
     path = Path(text).expanduser()
     if path.suffix == LINES_SUFFIX and path.is_file():
-        raise UsageError(f"{path}: {PUBLISHED}")
+        raise UsageError(f"{path}: {_of_several(path)}")
     if path.is_file():
         return [path]
     if path.is_dir():
         found = list(record_paths(path))
         if not found and (published := next(lines_paths(path), None)):
-            raise UsageError(f"{published}: {PUBLISHED}")
+            raise UsageError(f"{published}: {_of_several(published)}")
         if not found:
             raise UsageError(f"no record in {path}: make one with `mmbench run`")
         return found
@@ -127,15 +132,46 @@ def _paths(text: str, home: Home) -> list[Path]:
     return found
 
 
+def _of_several(lines: Path) -> str:
+    """Return why a file of published records is no system."""
+    if not lines.with_name(USERS_FILE).is_file():
+        return PUBLISHED
+    return f"name one of its systems, as in {lines.parent}/MODEL/ENCODER"
+
+
+def _published(text: str) -> list[Record] | None:
+    """Return the records that FOLDER/MODEL/ENCODER means, None where no such folder is published.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    path = Path(text).expanduser()
+    above = next((p for p in path.parents if (p / LINES).is_file()), None)
+    if above is None or path.exists():
+        return None
+    records = [one for one in read_lines(above / LINES) if isinstance(one, Record)]
+    wanted = str(path.relative_to(above))
+    found = [record for record in records if _means(key(wanted), record)]
+    if not found:
+        told = nearest(wanted, {f"{r.trial['model']}/{r.trial['encoder']}" for r in records})
+        raise UsageError(f"no record of '{text}': {told} (in {above / LINES})")
+    return found
+
+
+def _means(wanted: str, record: Record) -> bool:
+    """Return whether a record is of the system, and the trial, that is wanted."""
+    print_ = str(record.values["fingerprints"]["trial"])
+    trial = [str(record.trial[each]) for each in ("dataset", "encoder", "model")]
+    found = (digits(wanted, name) for name in names(*trial))
+    return any(first is not None and print_.startswith(first) for first in found)
+
+
 def _cell(text: str, home: Home) -> list[Path]:
-    wanted, found = _key(text), []
+    found = []
     for folder in _folders(home):
-        for name in _names(folder):
-            prefix = wanted.removeprefix(_key(name)).removeprefix("-")
-            whole = wanted == _key(name)
-            if whole or (wanted == f"{_key(name)}-{prefix}" and PREFIX.fullmatch(prefix)):
-                start = "" if whole else prefix
-                found += [p for p in record_paths(folder) if p.name.startswith(start)]
+        for first in (digits(key(text), name) for name in _names(folder)):
+            if first is not None:
+                found += [p for p in record_paths(folder) if p.name.startswith(first)]
     return found
 
 
@@ -145,20 +181,14 @@ def _folders(home: Home) -> list[Path]:
 
 
 def _names(folder: Path) -> tuple[str, str]:
-    dataset, encoder, model = folder.parts[-3:]
-    return f"{model}/{encoder}", f"{dataset}/{encoder}/{model}"
-
-
-def _key(text: str) -> str:
-    """Return a name as it is compared: an encoder's colons and slashes are dashes on disk."""
-    return re.sub(r"[^A-Za-z0-9._+]+", "-", text).strip("-")
+    return names(*folder.parts[-3:])
 
 
 def _choice(text: str, home: Home) -> str:
     if text.endswith(".json"):
         return "there is no such file"
-    names = {name for folder in _folders(home) for name in _names(folder)}
-    return f"{nearest(text, names)} (below {home.results})"
+    known = {name for folder in _folders(home) for name in _names(folder)}
+    return f"{nearest(text, known)} (below {home.results})"
 
 
 def _system(records: Iterable[Record], text: str, damaged: Sequence[str]) -> System:
@@ -166,11 +196,13 @@ def _system(records: Iterable[Record], text: str, damaged: Sequence[str]) -> Sys
     once: dict[tuple[str, int], Record] = {}
     left_out = list(damaged)
     for record in records:
-        key = (str(record.values["fingerprints"].get("trial")), int(record.trial["seed"]))
+        of_seed = (str(record.values["fingerprints"].get("trial")), int(record.trial["seed"]))
         if record.status == "ok":
-            once.setdefault(key, record)
+            once.setdefault(of_seed, record)
         else:
-            left_out.append(f"{record.path.name}: seed {key[1]} is left out, it {_fate(record)}")
+            left_out.append(
+                f"{record.path.name}: seed {of_seed[1]} is left out, it {_fate(record)}"
+            )
     trials: dict[str, list[Record]] = defaultdict(list)
     for (trial, _), record in sorted(once.items(), key=lambda item: item[0]):
         trials[trial].append(record)

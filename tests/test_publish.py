@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from published_shop import change, records, swept_shop
 
@@ -10,6 +11,7 @@ import mmbench
 from mmbench.cli import main
 from mmbench.errors import UsageError
 from mmbench.publication.portable import paths, portable
+from mmbench.records import read_lines, read_records
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,34 @@ def test_paths_of_a_machine():
     assert made["error"]["traceback"] == 'File "a.py", line 3\nb and/or c: 1 / 2'
     assert made["from"] == "https://example.org/a/b"
     assert list(paths(made)) == [("trial.encoder", "/data/clip")]
+
+
+def test_metrics_of_every_user_are_published_where_that_is_asked(shop, capsys):
+    said = "recall@20,ndcg@20"
+    words = ("publish", str(shop / "shop"), "--home", str(shop / "home"))
+    assert main([*words, "--per-user", said]) == 0
+    found = {record.path.stem: record for record in read_records(shop / "home" / "results")}
+    published = list(read_lines(shop / "shop" / "records.jsonl"))
+    for record in published:
+        arrays = record.per_user()
+        assert set(arrays) == {"users", *said.split(",")}
+        for name, values in arrays.items():
+            assert np.array_equal(values, found[record.name].per_user()[name])
+    capsys.readouterr()
+    assert main([*words, "--check"]) == 0
+    place, one, other = shop / "shop", "VBPR/classic", "VBPR/noise"
+    there = mmbench.compare(place / one, place / other, metric="ndcg@20")
+    here = mmbench.compare(one, other, metric="ndcg@20", home=shop / "home")
+    assert there.json_values() == here.json_values()
+    with pytest.raises(UsageError, match="name one of its systems"):
+        mmbench.compare(place, place / one)
+    with pytest.raises(UsageError, match=r"no record of .*VBPR/clasic.*nearest is VBPR/classic"):
+        mmbench.compare(place / "VBPR/clasic", place / one)
+    assert main(words) == 0  # and no longer where it is not
+    assert not (shop / "shop" / "per_user.npz").exists()
+
+
+def test_a_metric_that_no_user_has_is_refused_before_anything_is_written(shop):
+    with pytest.raises(UsageError, match=r"no recall@21, the nearest is recall@20"):
+        mmbench.publish(shop / "shop", home=shop / "home", per_user=["recall@21"])
+    assert {path.name for path in (shop / "shop").iterdir()} == {"benchmark.yaml"}

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mmbench
 from mmbench.cli import main
 from mmbench.errors import UsageError
 from mmbench.per_user import align
-from mmbench.records import read_lines
+from mmbench.records import Record, read_lines
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FOLDERS = sorted(path.parent for path in BENCHMARKS.rglob("records.jsonl"))
@@ -108,3 +109,26 @@ def test_tests_over_users_are_refused_with_the_reason(copy):
         align([[one], [other]], "recall@20")
     board = mmbench.leaderboard(copy, compare="BPR")
     assert any(why in line for line in board.left_out)
+
+
+def test_values_of_users_that_were_changed_are_told(copy, tmp_path):
+    """`--check` computes a metric again where its users were published."""
+    records = [one for one in read_lines(copy / "records.jsonl") if isinstance(one, Record)]
+    sound = {}
+    for record in records:
+        n, mean = record.values["per_user"]["users"], record.values["metrics"]["test"]["recall@20"]
+        sound[f"{record.name}/users"] = np.arange(n).astype(str)
+        sound[f"{record.name}/recall@20"] = np.full(n, mean)
+    np.savez(copy / "per_user.npz", **sound)
+    assert mmbench.check_published(copy) == ()
+    first, second, third = (record.name for record in records[:3])
+    changed = sound | {f"{first}/recall@20": sound[f"{first}/recall@20"] + 0.01}
+    changed |= {f"{second}/users": sound[f"{second}/users"][1:]}
+    np.savez(copy / "per_user.npz", **{k: v for k, v in changed.items() if third not in k})
+    told = "\n".join(mmbench.check_published(copy))
+    assert f"{copy}/records.jsonl:1: metrics.test.recall@20" in told
+    assert f"{copy}/records.jsonl:2: per_user.npz: {n - 1} users" in told
+    assert f"{copy}/records.jsonl:3: per_user.npz: users: not there" in told
+    (copy / "per_user.npz").write_bytes(b"PK half")
+    (line,) = mmbench.check_published(copy)
+    assert "per_user.npz cannot be read" in line

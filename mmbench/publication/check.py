@@ -10,7 +10,8 @@ from mmbench.errors import UsageError
 from mmbench.publication.collection import problems as collection_problems
 from mmbench.publication.lines import problems
 from mmbench.publication.tables import tables
-from mmbench.records import LINES, Record
+from mmbench.publication.vectors import file_problems, published_problems
+from mmbench.records import LINES, USERS_FILE, Record
 
 BENCHMARK, TABLES = "benchmark.yaml", "leaderboard.md"
 DIFFERENCES = 20  # lines
@@ -19,7 +20,8 @@ DIFFERENCES = 20  # lines
 def check_published(folder: str | PathLike[str]) -> tuple[str, ...]:
     """Return what is wrong with a published folder, a line each; nothing is written.
 
-    Each record must be sound and there once, and leaderboard.md what they give, byte for byte.
+    Each record must be sound and there once, its metrics what its users give where they were
+    published, and leaderboard.md what the records give, byte for byte.
 
     Raises:
         UsageError: one of benchmark.yaml, records.jsonl and leaderboard.md is not there.
@@ -35,8 +37,12 @@ def check_published(folder: str | PathLike[str]) -> tuple[str, ...]:
     found = list(every(place / LINES))
     records = [one for one in found if isinstance(one, Record)]
     wrong = [str(one) for one in found if isinstance(one, UsageError)]
+    unreadable = list(file_problems(place / USERS_FILE))
     for record in records:
-        wrong += [f"{record.path}: {line}" for line in problems(record)]
+        told = list(problems(record))
+        told += [] if told or unreadable else published_problems(record)
+        wrong += [f"{record.path}: {line}" for line in told]
+    wrong += unreadable
     wrong += collection_problems(records)
     if wrong:
         return tuple(wrong)

@@ -1,9 +1,13 @@
 """The verb: records of a benchmark, validated, into the folder of its YAML."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmbench.atomic import whole_file
 from mmbench.benchmark import Benchmark, read_benchmark
@@ -22,9 +26,9 @@ from mmbench.publication.portable import PATH
 from mmbench.publication.refusal import RefusedError
 from mmbench.publication.soundness import problems as soundness_problems
 from mmbench.publication.tables import tables
-from mmbench.publication.vectors import name_problems, told
+from mmbench.publication.vectors import name_problems, packed, told
 from mmbench.publication.vectors import problems as vector_problems
-from mmbench.records import LINES, Record, parsed
+from mmbench.records import LINES, USERS_FILE, Record, parsed
 
 Places = str | PathLike[str] | Iterable[str | PathLike[str]]
 
@@ -48,6 +52,7 @@ def publish(
     results: Places | None = None,
     home: Home | str | PathLike[str] | None = None,
     progress: Progress | None = None,
+    per_user: Sequence[str] = (),
 ) -> Published:
     """Write records.jsonl and leaderboard.md of a benchmark beside its benchmark.yaml.
 
@@ -55,6 +60,8 @@ def publish(
         folder: of benchmark.yaml. results: folders of records, or records; the home's, if left out.
         home: in which it was swept; its datasets and encoders say which cells there are.
         progress: told where a dataset has to be made.
+        per_user: metrics ("recall@20") of every user that are published in per_user.npz, too;
+            others can test over users then, and `--check` computes these metrics again.
 
     Raises:
         RefusedError: a UsageError with all that is wrong with the records; what stood there stays.
@@ -72,7 +79,7 @@ def publish(
     if not records:
         told_of = ", ".join(map(str, _places(results) or [where.results]))
         raise UsageError(f"{place}: no record of it in {told_of}: run `mmbench sweep` first")
-    _write(place, benchmark, records)
+    _write(place, benchmark, records, packed(records, per_user) if per_user else {})
     left_out += [str(one) for one in found if isinstance(one, UsageError)]
     return Published(place, tuple(records), tuple(gaps(benchmark, records)), tuple(left_out))
 
@@ -136,8 +143,10 @@ def _machines_path(record: Record) -> Iterator[str]:
         )
 
 
-def _write(place: Path, benchmark: Benchmark, records: Sequence[Record]) -> None:
-    """Write both files, of which the tables are made from the lines alone."""
+def _write(
+    place: Path, benchmark: Benchmark, records: Sequence[Record], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write all files, of which the tables are made from the lines alone."""
     text = lines((record, told(record)) for record in records)
     made = tables(
         benchmark, [one for one in parsed(text, place / LINES) if isinstance(one, Record)]
@@ -145,3 +154,8 @@ def _write(place: Path, benchmark: Benchmark, records: Sequence[Record]) -> None
     with whole_file(place / LINES) as records_part, whole_file(place / TABLES) as tables_part:
         records_part.write_text(text, encoding="utf-8", newline="\n")
         tables_part.write_text(made, encoding="utf-8", newline="\n")
+        if not arrays:
+            (place / USERS_FILE).unlink(missing_ok=True)
+            return
+        with whole_file(place / USERS_FILE) as part, part.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **dict(arrays))
