@@ -36,7 +36,7 @@ def publish(
     its users: where one is wrong, nothing is written. With --check, nothing ever is.
     """
     if check:
-        _check(folder, results)
+        _check(folder, results, per_user)
         return
     from mmbench.console import console
     from mmbench.home import Home
@@ -45,7 +45,7 @@ def publish(
     from mmbench.publication.refusal import RefusedError
 
     try:
-        users = [name for name in per_user.split(",") if name]
+        users = [name.strip() for name in per_user.split(",") if name.strip()]
         with console() as shown:
             made = published(folder, results or None, Home.find(home), shown, users)
     except RefusedError as refused:
@@ -56,11 +56,13 @@ def publish(
     print(f"{len(made.records)} records, {len(made.gaps)} cells not whole: {made.folder}")
 
 
-def _check(folder: Path, results: list[Path] | None) -> None:
+def _check(folder: Path, results: list[Path] | None, per_user: str) -> None:
     from mmbench.publication.check import check_published
 
     if results:
         raise UsageError("--check reads what is published: leave out the RESULTS")
+    if per_user:
+        raise UsageError("--check reads what is published: leave out --per-user")
     wrong = check_published(folder)
     _say(wrong)
     if wrong:

@@ -146,8 +146,9 @@ def _published(text: str) -> list[Record] | None:
         UsageError: there is none of that name.
     """
     path = Path(text).expanduser()
-    above = next((p for p in path.parents if (p / LINES).is_file()), None)
-    if above is None or path.exists():
+    above = next((p for p in path.parents if p.is_dir()), Path())
+    # A name alone is one of the home, wherever one stands.
+    if path.exists() or above == Path() or not (above / LINES).is_file():
         return None
     records = [one for one in read_lines(above / LINES) if isinstance(one, Record)]
     wanted = str(path.relative_to(above))

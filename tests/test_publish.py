@@ -147,7 +147,7 @@ def test_paths_of_a_machine():
     assert list(paths(made)) == [("trial.encoder", "/data/clip")]
 
 
-def test_metrics_of_every_user_are_published_where_that_is_asked(shop, capsys):
+def test_metrics_of_every_user_are_published_where_that_is_asked(shop, capsys, monkeypatch):
     said = "recall@20,ndcg@20"
     words = ("publish", str(shop / "shop"), "--home", str(shop / "home"))
     assert main([*words, "--per-user", said]) == 0
@@ -160,10 +160,15 @@ def test_metrics_of_every_user_are_published_where_that_is_asked(shop, capsys):
             assert np.array_equal(values, found[record.name].per_user()[name])
     capsys.readouterr()
     assert main([*words, "--check"]) == 0
+    assert main([*words, "--check", "--per-user", said]) == 2
     place, one, other = shop / "shop", "VBPR/classic", "VBPR/noise"
     there = mmbench.compare(place / one, place / other, metric="ndcg@20")
     here = mmbench.compare(one, other, metric="ndcg@20", home=shop / "home")
     assert there.json_values() == here.json_values()
+    monkeypatch.chdir(place)  # where a name alone is still one of the home
+    (place / "per_user.npz").rename(place / "away")
+    assert mmbench.compare(one, other, home=shop / "home").users == here.users
+    (place / "away").rename(place / "per_user.npz")
     with pytest.raises(UsageError, match="name one of its systems"):
         mmbench.compare(place, place / one)
     with pytest.raises(UsageError, match=r"no record of .*VBPR/clasic.*nearest is VBPR/classic"):
